@@ -1,0 +1,55 @@
+# make        builds bin/module-builder-task
+# make demo   installs what is missing, builds the sample module, shows it
+# make test   installs what the tests need and runs them
+# make lint   gofmt, go vet, staticcheck
+# make bench  runs the benchmarks
+# make fuzz   runs each fuzz target for FUZZTIME
+# make clean  removes what the others made
+
+GO          = go
+FUZZTIME    = 60s
+BENCH       = .
+TESTFLAGS   =
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Commands that are not written yet are not built.
+COMMANDS = $(notdir $(patsubst %/main.go,%,$(wildcard cmd/*/main.go)))
+
+all: build
+
+build: check-go
+	@for c in $(COMMANDS); do \
+	  echo "CGO_ENABLED=0 $(GO) build -trimpath -o bin/$$c ./cmd/$$c"; \
+	  CGO_ENABLED=0 $(GO) build -trimpath -o bin/$$c ./cmd/$$c || exit 1; \
+	done
+
+demo: check-go
+	scripts/setup demo
+	@$(MAKE) --no-print-directory build
+	scripts/demo
+
+test: check-go
+	scripts/setup test
+	$(GO) test -race $(TESTFLAGS) ./...
+
+lint: check-go
+	@echo "gofmt -l ."; out=$$(gofmt -l .); \
+	  if [ -n "$$out" ]; then echo "$$out"; echo "not formatted; run: gofmt -w ." >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+bench: check-go
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz: check-go
+	scripts/fuzz $(FUZZTIME)
+
+# What a build ran as root has left is root's; say so instead of failing halfway.
+clean:
+	chmod -R u+rwX bin demo .cache 2>/dev/null || true
+	rm -rf bin demo .cache
+
+check-go:
+	@scripts/check-go
+
+.PHONY: all build demo test lint bench fuzz clean check-go
