@@ -1,0 +1,93 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// remedy is what can always be done.
+const remedy = "run as root, or build with mock"
+
+// mayMount tells whether this process may make namespaces and mounts without
+// a user namespace: root, with the capabilities that root has outside containers.
+func mayMount() bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return false
+	}
+	const capSysAdmin = 21
+	for line := range strings.Lines(string(status)) {
+		if hex, ok := strings.CutPrefix(line, "CapEff:"); ok {
+			var caps uint64
+			if _, err := fmt.Sscanf(strings.TrimSpace(hex), "%x", &caps); err != nil {
+				return false
+			}
+			return caps&(1<<capSysAdmin) != 0
+		}
+	}
+	return false
+}
+
+// initialUserNS tells whether we are in the user namespace that the machine
+// began with, in which overlays can keep their marks in trusted.* attributes.
+func initialUserNS() bool {
+	text, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return true // a kernel without user namespaces
+	}
+	return strings.Join(strings.Fields(string(text)), " ") == "0 0 4294967295"
+}
+
+// explainClone says why the namespaces could not be made.
+func explainClone(err error, userNS bool) error {
+	if !userNS {
+		return fmt.Errorf("this system does not let root make namespaces: %w; in a container, give it CAP_SYS_ADMIN (--privileged), or build with mock elsewhere", err)
+	}
+	var why string
+	switch {
+	case sysctl("kernel/unprivileged_userns_clone") == "0":
+		why = "sysctl kernel.unprivileged_userns_clone is 0; set it to 1"
+	case sysctl("user/max_user_namespaces") == "0":
+		why = "sysctl user.max_user_namespaces is 0; set it to 15000 or so"
+	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
+		why = "AppArmor forbids them; set sysctl kernel.apparmor_restrict_unprivileged_userns to 0"
+	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES):
+		why = "the container or security policy that we run in forbids them"
+	default:
+		return fmt.Errorf("making namespaces: %w", err)
+	}
+	return fmt.Errorf("an ordinary user may not make user namespaces here (%w): %s, or %s", err, why, remedy)
+}
+
+// explainMount says why something could not be mounted.
+func explainMount(what string, err error, userNS bool) error {
+	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EACCES) {
+		return fmt.Errorf("mounting %s: %w", what, err)
+	}
+	hint := remedy
+	switch {
+	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1" && userNS:
+		hint = "AppArmor forbids it: set sysctl kernel.apparmor_restrict_unprivileged_userns to 0, or " + remedy
+	case what == "/proc":
+		hint = "the container that we run in hides parts of /proc: start it with --security-opt unmask=/proc/*, or " + remedy
+	case userNS:
+		hint = "a user namespace can mount overlays from Linux 5.11 on: " + remedy
+	default:
+		hint = "in a container, give it CAP_SYS_ADMIN (--privileged) and no AppArmor profile"
+	}
+	return fmt.Errorf("mounting %s is forbidden here (%w): %s", what, err, hint)
+}
+
+func sysctl(name string) string {
+	text, err := os.ReadFile("/proc/sys/" + name)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
