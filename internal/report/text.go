@@ -13,7 +13,16 @@ import (
 // clean makes one line of text that can be shown: control characters become
 // their pictures (U+2400 …), and what has no picture, is not UTF-8, is not
 // allowed in XML or turns the direction of writing becomes U+FFFD.
-func clean(s string) string { return cleanText(s, false) }
+// Only the first maxText bytes are kept.
+func clean(s string) string {
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "") + "…"
+	}
+	return cleanText(s, false)
+}
+
+// maxText is more than any name, reason or address that a person would read.
+const maxText = 4 << 10
 
 func cleanText(s string, lines bool) string {
 	return strings.Map(func(r rune) rune {
@@ -134,7 +143,7 @@ func timestamp(t time.Time) string {
 // something, and a host without a scheme depends on where the page lies.
 func safeHref(s string) string {
 	u, err := url.Parse(s)
-	if err != nil || s == "" {
+	if err != nil || s == "" || len(s) > maxText {
 		return ""
 	}
 	switch {

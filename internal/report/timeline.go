@@ -141,24 +141,24 @@ func newTimeline(b Build, rows []row) timeline {
 	return view
 }
 
-// timelineOrder puts what was taken over first, then what was built by its
-// beginning, then the rest. Spans without a start were not built.
+// timelineOrder puts what was built first, by its beginning, then what was taken
+// over, then the rest. Spans without a start were not built.
 func timelineOrder(rows []row, all []span) []span {
 	built := make(map[int]bool, len(all))
 	for _, s := range all {
 		built[s.comp] = true
 	}
-	var first, rest []span
+	var taken, rest []span
 	for i, r := range rows {
 		switch {
 		case built[i]:
 		case r.Class == "taken":
-			first = append(first, span{comp: i})
+			taken = append(taken, span{comp: i})
 		default:
 			rest = append(rest, span{comp: i})
 		}
 	}
-	return slices.Concat(first, all, rest)
+	return slices.Concat(all, taken, rest)
 }
 
 func (view *timeline) drawSlots(rows []row, all []span, scale func(time.Time) int, y int) int {
