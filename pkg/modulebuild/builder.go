@@ -67,13 +67,14 @@ type Job struct {
 
 // A Package is one RPM file that was built.
 type Package struct {
-	Component string         // the component it was built from
-	Path      string         // of the file
-	NEVRA     modulemd.NEVRA // from its header; Arch is "src" for a source package
-	SourceRPM string         // file name of its source package; empty for a source package
-	License   string         // License tag
-	SHA256    string         // of the file, lower-case hex
-	Size      int64          // of the file in bytes
+	Component string         `json:"component"`            // the component it was built from
+	Path      string         `json:"path"`                 // of the file
+	NEVRA     modulemd.NEVRA `json:"nevra"`                // from its header; Arch is "src" for a source package
+	SourceRPM string         `json:"source_rpm,omitempty"` // file name of its source package; empty for a source package
+	License   string         `json:"license"`              // License tag
+	Label     string         `json:"label"`                // MODULARITYLABEL tag
+	SHA256    string         `json:"sha256"`               // of the file, lower-case hex
+	Size      int64          `json:"size"`                 // of the file in bytes
 }
 
 // A Result is what a build has made.

@@ -1,7 +1,194 @@
 package modulebuild
 
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/kojimod/kojimod/pkg/modulemd"
+)
+
 // A Macro is an RPM macro definition.
 type Macro struct {
-	Name string // with parameters where it takes any: "dist", "demo(a:)"
-	Body string // may hold newlines
+	Name string `json:"name"` // with parameters where it takes any: "dist", "demo(a:)"
+	Body string `json:"body"` // may hold newlines
+}
+
+// identityMacros are the macros that mark a package as part of a module build.
+func identityMacros(id Identity) []Macro {
+	return []Macro{
+		{"dist", "." + id.DistTag},
+		{"modularitylabel", id.NSVC()},
+		{"_module_build", "1"},
+		{"_module_name", id.Name},
+		{"_module_stream", id.Stream},
+		{"_module_version", strconv.FormatUint(id.Version, 10)},
+		{"_module_context", string(id.Context)},
+	}
+}
+
+// macroDefinition is the start of a definition: a name, and parameters directly
+// behind it.
+var macroDefinition = regexp.MustCompile(`^[ \t]*%([A-Za-z_][A-Za-z0-9_]*)(\([^)\n]*\))?(?s:(.*))$`)
+
+// ParseMacros reads the macros of a module (buildopts.rpms.macros), which are
+// written as in an RPM macro file: a line "%name body" each, which goes on behind
+// a backslash at its end and while a brace, bracket or parenthesis is open. Blank
+// lines and comments (#) mean nothing. Anything else, a macro without a body, and
+// a name without its macro are errors with the line's number in text, from 1.
+//
+// The rules are those of rpm's own reader (macros.c, rdcl), which passes over in
+// silence what is refused here.
+func ParseMacros(text string) ([]Macro, error) {
+	var macros []Macro
+	for _, entry := range macroLines(text) {
+		line := strings.TrimSpace(entry.text)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		m := macroDefinition.FindStringSubmatch(entry.text)
+		switch {
+		case line[0] != '%':
+			return nil, &MacroError{entry.line, fmt.Sprintf("%q is no macro definition: write %%NAME BODY, or # before a comment", firstLine(line))}
+		case m == nil:
+			return nil, &MacroError{entry.line, fmt.Sprintf("%q: a macro's name is letters, digits and _, with no digit first", firstLine(line))}
+		case m[2] == "" && m[3] != "" && !strings.ContainsAny(m[3][:1], " \t\n"):
+			return nil, &MacroError{entry.line, fmt.Sprintf("%q: a macro's name is letters, digits and _, and a blank follows it", firstLine(line))}
+		}
+		body := strings.TrimSpace(m[3])
+		if body == "" {
+			return nil, &MacroError{entry.line, fmt.Sprintf("macro %%%s has no value: give it one, or %%{nil}", m[1])}
+		}
+		macros = append(macros, Macro{m[1] + m[2], body})
+	}
+	return macros, nil
+}
+
+// A MacroError is a line of a module's macros that cannot be used.
+type MacroError struct {
+	Line int // in the text of macros, from 1
+	Msg  string
+}
+
+func (e *MacroError) Error() string { return fmt.Sprintf("line %d of the macros: %s", e.Line, e.Msg) }
+
+type macroLine struct {
+	line int
+	text string
+}
+
+// macroLines joins lines that belong together. A backslash that joins is
+// dropped, the newline stays.
+func macroLines(text string) []macroLine {
+	var all []macroLine
+	var nest nesting
+	open := false
+	number := 0
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		number++
+		line = strings.TrimSuffix(line, "\r")
+		if !open {
+			nest = nesting{}
+		}
+		// A comment is over at the end of its line.
+		comment := !open && strings.HasPrefix(strings.TrimSpace(line), "#")
+		escaped := false
+		if !comment {
+			escaped = nest.scan(line)
+		}
+		if escaped {
+			line = line[:len(line)-1]
+		}
+		if open {
+			last := &all[len(all)-1]
+			last.text += "\n" + line
+		} else {
+			all = append(all, macroLine{number, line})
+		}
+		open = !comment && (escaped || nest.open())
+	}
+	return all
+}
+
+// nesting counts what is open of %{…}, %(…) and %[…].
+type nesting struct{ braces, parens, brackets int }
+
+func (n *nesting) open() bool { return n.braces > 0 || n.parens > 0 || n.brackets > 0 }
+
+// scan reads one line and tells whether a backslash ends it.
+func (n *nesting) scan(line string) (escaped bool) {
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; c {
+		case '\\':
+			if i == len(line)-1 {
+				return true
+			}
+			i++
+		case '%':
+			if i+1 < len(line) {
+				switch line[i+1] {
+				case '{':
+					n.braces++
+					i++
+				case '(':
+					n.parens++
+					i++
+				case '[':
+					n.brackets++
+					i++
+				case '%':
+					i++
+				}
+			}
+		case '{', '}':
+			count(&n.braces, c == '{')
+		case '(', ')':
+			count(&n.parens, c == '(')
+		case '[', ']':
+			count(&n.brackets, c == '[')
+		}
+	}
+	return false
+}
+
+// count follows a bracket inside an open one; outside it is only text.
+func count(n *int, opens bool) {
+	switch {
+	case *n == 0:
+	case opens:
+		*n++
+	default:
+		*n--
+	}
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// moduleMacros gives all macros in force, those of the document last: as in an
+// RPM macro file the last definition of a name holds.
+func moduleMacros(id Identity, doc *modulemd.Stream) ([]Macro, error) {
+	own, err := ParseMacros(doc.BuildOpts.RPMs.Macros)
+	if err != nil {
+		return nil, &InputError{Where: doc.BuildOpts.RPMs.MacrosPos.String(), Msg: "buildopts.rpms.macros", Err: err}
+	}
+	return append(identityMacros(id), own...), nil
+}
+
+// FormatMacros writes macros as a file that rpm reads back as they are.
+func FormatMacros(macros []Macro) string {
+	var b strings.Builder
+	for _, m := range macros {
+		b.WriteByte('%')
+		b.WriteString(m.Name)
+		b.WriteByte(' ')
+		// Within open braces rpm would join the lines itself, but a backslash is
+		// right there as well.
+		b.WriteString(strings.ReplaceAll(m.Body, "\n", "\\\n"))
+		b.WriteByte('\n')
+	}
+	return b.String()
 }

@@ -1,0 +1,207 @@
+package modulebuild
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Inputs are everything that the packages of a component depend on.
+type Inputs struct {
+	Source  string      `json:"source"` // Source.Digest
+	Builder string      `json:"builder"`
+	Arch    string      `json:"arch"`
+	Names   []string    `json:"names"`
+	Macros  []Macro     `json:"macros"`
+	Time    time.Time   `json:"time"`
+	Always  []string    `json:"always,omitempty"` // packages installed without being asked for
+	Before  []BeforeKey `json:"before,omitempty"` // the components directly before it
+}
+
+// A BeforeKey stands for a component that is built before, with all its inputs.
+type BeforeKey struct {
+	Component string `json:"component"`
+	Key       string `json:"key"`
+}
+
+// Key is the same for the same inputs, and for no others.
+func (in Inputs) Key() string {
+	data, err := json.Marshal(in)
+	if err != nil {
+		panic(err) // strings, times and slices of them always marshal
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// changed says what is different from old.
+func (in Inputs) changed(old Inputs) string {
+	var what []string
+	if in.Source != old.Source {
+		what = append(what, "its source has changed")
+	}
+	if in.Builder != old.Builder {
+		what = append(what, fmt.Sprintf("it was built with %s, not %s", old.Builder, in.Builder))
+	}
+	if !slices.Equal(in.Macros, old.Macros) {
+		what = append(what, "macros have changed")
+	}
+	if !slices.Equal(in.Always, old.Always) {
+		what = append(what, "the buildroot profile has changed")
+	}
+	before := map[string]string{}
+	for _, b := range old.Before {
+		before[b.Component] = b.Key
+	}
+	var rebuilt []string
+	for _, b := range in.Before {
+		if key, ok := before[b.Component]; !ok {
+			what = append(what, b.Component+" is now built before it")
+		} else if key != b.Key {
+			rebuilt = append(rebuilt, b.Component)
+		}
+		delete(before, b.Component)
+	}
+	if len(rebuilt) > 0 {
+		what = append(what, strings.Join(rebuilt, ", ")+" before it changed")
+	}
+	if len(before) > 0 {
+		what = append(what, "the order has changed")
+	}
+	if len(what) == 0 {
+		return "its inputs have changed"
+	}
+	return strings.Join(what, "; ")
+}
+
+// A Record is a finished build of a component.
+type Record struct {
+	Component string    `json:"component"`
+	Key       string    `json:"key"`
+	Inputs    Inputs    `json:"inputs"`
+	Packages  []Package `json:"packages"`
+	Started   time.Time `json:"started"`
+	Ended     time.Time `json:"ended"`
+}
+
+// Results is where finished builds of components are kept from one run to the
+// next.
+type Results interface {
+	// Find gives the build with this key, if there is one and its packages are
+	// there and undamaged. damage says what is wrong with one that is not.
+	Find(component, key string) (rec *Record, damage string, err error)
+	// Last gives the last build of the component with any key, or nil.
+	Last(component string) *Record
+	// Begin makes an empty directory for the packages of a build.
+	Begin(component, key string) (dir string, err error)
+	// Finish keeps a build, whose packages are in the directory that Begin made;
+	// it returns the record with their final paths. Once it has returned, a
+	// crash loses nothing of the build.
+	Finish(rec Record) (*Record, error)
+}
+
+// TakeOver compares what is to be built with what earlier runs have built, and
+// settles for each component whether it is built and why. Sources must be pinned.
+func (p *Plan) TakeOver(builder string, results Results) error {
+	keys := make([]string, len(p.Components))
+	for i := range p.Components {
+		c := &p.Components[i]
+		if c.Skip != "" {
+			c.Reason = c.Skip
+			continue
+		}
+		c.Inputs = Inputs{
+			Source: c.Source.Digest, Builder: builder, Arch: p.Identity.Arch, Names: c.Names,
+			Macros: p.Macros, Time: p.Identity.Time, Always: p.installAlways(i),
+		}
+		// A skipped component has no key; what comes before it comes before this
+		// one too.
+		for _, b := range p.builtBefore(i) {
+			c.Inputs.Before = append(c.Inputs.Before, BeforeKey{p.Components[b].Name, keys[b]})
+		}
+		c.Key = c.Inputs.Key()
+		keys[i] = c.Key
+		rec, damage, err := results.Find(c.Name, c.Key)
+		if err != nil {
+			return fmt.Errorf("looking for an earlier build of %s: %w", c.Name, err)
+		}
+		last := results.Last(c.Name)
+		switch {
+		case rec != nil:
+			c.Taken, c.Reason = rec, "nothing it is made from has changed"
+		case damage != "":
+			c.Reason = damage
+		case last != nil:
+			c.Reason = c.Inputs.changed(last.Inputs)
+		default:
+			c.Reason = "it was not built before"
+		}
+		if last != nil {
+			c.Weight = last.Ended.Sub(last.Started).Seconds()
+		}
+	}
+	p.guessWeights()
+	return nil
+}
+
+// guessWeights takes components without a past for average ones.
+func (p *Plan) guessWeights() {
+	sum, n := 0.0, 0
+	for _, c := range p.Components {
+		if c.Weight > 0 {
+			sum += c.Weight
+			n++
+		}
+	}
+	average := 1.0
+	if n > 0 {
+		average = sum / float64(n)
+	}
+	for i := range p.Components {
+		switch c := &p.Components[i]; {
+		case c.Skip != "" || c.Taken != nil:
+			c.Weight = 0
+		case c.Weight <= 0:
+			c.Weight = average
+		}
+	}
+}
+
+// builtBefore lists the nearest components before i that are built at all.
+func (p *Plan) builtBefore(i int) []int {
+	var found []int
+	seen := map[int]bool{}
+	todo := p.Graph.Before(i)
+	for len(todo) > 0 {
+		n := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if seen[n] {
+			continue
+		}
+		seen[n] = true
+		if p.Components[n].Skip == "" {
+			found = append(found, n)
+		} else {
+			todo = append(todo, p.Graph.Before(n)...)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// installAlways names the packages of the module's own profile "buildroot", once
+// a component that is marked "buildroot" stands before component i.
+func (p *Plan) installAlways(i int) []string {
+	for _, b := range p.Graph.AllBefore(i) {
+		if p.Components[b].Doc.Buildroot {
+			names := slices.Clone(p.Doc.Profiles["buildroot"].RPMs)
+			slices.Sort(names)
+			return slices.Compact(names)
+		}
+	}
+	return nil
+}
