@@ -29,8 +29,19 @@ type BeforeKey struct {
 }
 
 // Key is the same for the same inputs, and for no others.
-func (in Inputs) Key() string {
-	data, err := json.Marshal(in)
+func (in Inputs) Key() string { return in.key(jsonSum(in.Before)) }
+
+// key takes the sum over Before, which a whole group of components shares.
+func (in Inputs) key(before string) string {
+	in.Before = nil
+	return jsonSum(struct {
+		Inputs
+		BeforeSum string
+	}{in, before})
+}
+
+func jsonSum(v any) string {
+	data, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // strings, times and slices of them always marshal
 	}
@@ -108,6 +119,7 @@ type Results interface {
 // settles for each component whether it is built and why. Sources must be pinned.
 func (p *Plan) TakeOver(builder string, results Results) error {
 	keys := make([]string, len(p.Components))
+	groups := map[string]beforeGroup{}
 	for i := range p.Components {
 		c := &p.Components[i]
 		if c.Skip != "" {
@@ -118,12 +130,9 @@ func (p *Plan) TakeOver(builder string, results Results) error {
 			Source: c.Source.Digest, Builder: builder, Arch: p.Identity.Arch, Names: c.Names,
 			Macros: p.Macros, Time: p.Identity.Time, Always: p.installAlways(i),
 		}
-		// A skipped component has no key; what comes before it comes before this
-		// one too.
-		for _, b := range p.builtBefore(i) {
-			c.Inputs.Before = append(c.Inputs.Before, BeforeKey{p.Components[b].Name, keys[b]})
-		}
-		c.Key = c.Inputs.Key()
+		group := p.beforeGroup(i, keys, groups)
+		c.Inputs.Before = group.keys
+		c.Key = c.Inputs.key(group.sum)
 		keys[i] = c.Key
 		rec, damage, err := results.Find(c.Name, c.Key)
 		if err != nil {
@@ -146,6 +155,28 @@ func (p *Plan) TakeOver(builder string, results Results) error {
 	}
 	p.guessWeights()
 	return nil
+}
+
+// A beforeGroup is what stands directly before a component.
+type beforeGroup struct {
+	keys []BeforeKey
+	sum  string
+}
+
+// beforeGroup keeps what it has found in known: all of a group of the build order
+// have the same before them.
+func (p *Plan) beforeGroup(i int, keys []string, known map[string]beforeGroup) beforeGroup {
+	before := p.builtBefore(i)
+	id := fmt.Sprint(before)
+	g, ok := known[id]
+	if !ok {
+		for _, b := range before {
+			g.keys = append(g.keys, BeforeKey{p.Components[b].Name, keys[b]})
+		}
+		g.sum = jsonSum(g.keys)
+		known[id] = g
+	}
+	return g
 }
 
 // guessWeights takes components without a past for average ones.
@@ -171,10 +202,11 @@ func (p *Plan) guessWeights() {
 	}
 }
 
-// builtBefore lists the nearest components before i that are built at all.
+// builtBefore lists the nearest components before i that are built at all: a
+// skipped one has no key, and what comes before it comes before i too.
 func (p *Plan) builtBefore(i int) []int {
 	var found []int
-	seen := map[int]bool{}
+	seen := make([]bool, len(p.Components))
 	todo := p.Graph.Before(i)
 	for len(todo) > 0 {
 		n := todo[len(todo)-1]
