@@ -13,6 +13,30 @@ import (
 // dirPrefix begins the names of the sessions' private directories.
 const dirPrefix = "sandbox-"
 
+// A Dir is a private directory that Sweep removes once its process has ended.
+type Dir struct {
+	Path string
+	lock *os.File
+}
+
+// NewDir makes a private directory below parent, for what belongs to one
+// sandbox and must not outlive a killed process.
+func NewDir(parent string) (*Dir, error) {
+	path, lock, err := newWorkDir(parent)
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{Path: path, lock: lock}, nil
+}
+
+// Remove removes the directory and all that is in it. Sessions that use it
+// must be closed.
+func (d *Dir) Remove() error {
+	err := RemoveAll(d.Path)
+	d.lock.Close()
+	return err
+}
+
 // newWorkDir makes a private directory below parent and locks it. The lock is
 // held by this process and by the session's first one.
 func newWorkDir(parent string) (string, *os.File, error) {
@@ -51,8 +75,8 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Sweep removes the directories that sessions of killed processes have left in
-// dir. Those of running ones stay.
+// Sweep removes the directories that sessions, and NewDir, of killed processes
+// have left in dir. Those of running ones stay.
 func Sweep(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

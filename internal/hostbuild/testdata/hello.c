@@ -1,0 +1,3 @@
+#include <greet.h>
+#include <stdio.h>
+int main(void) { return puts(greet()) < 0; }
