@@ -282,10 +282,8 @@ func nodeOf(n *yamlx.Node) *Node {
 		return NewText(n.Text)
 	}
 	switch n.Text {
-	case "true", "True", "TRUE":
-		return NewBool(true)
-	case "false", "False", "FALSE":
-		return NewBool(false)
+	case "true", "True", "TRUE", "false", "False", "FALSE":
+		return &Node{kind: BoolNode, text: n.Text}
 	}
-	return &Node{text: n.Text, plain: yamlx.IsWord(n.Text)}
+	return &Node{text: n.Text, plain: n.Text != "" && yamlx.IsWord(n.Text)}
 }

@@ -1,5 +1,7 @@
 package modulemd
 
+import "strings"
+
 // Node is a value of the free-form part of a stream document, xmd: text, a
 // boolean, a list or a mapping. There are no numbers: libmodulemd keeps them
 // as text, and so 1.10 does not become 1.1.
@@ -7,8 +9,8 @@ package modulemd
 // The zero Node is empty text.
 type Node struct {
 	kind   NodeKind
-	text   string
-	plain  bool // text that reads as a boolean or null and was not quoted
+	text   string // of a boolean as it was written, "TRUE" too
+	plain  bool   // text that reads as a boolean or null and was not quoted
 	items  []*Node
 	keys   []string
 	values map[string]*Node
@@ -55,11 +57,14 @@ func (n *Node) Text() string {
 	if n == nil {
 		return ""
 	}
+	if n.kind == BoolNode {
+		return strings.ToLower(n.text)
+	}
 	return n.text
 }
 
 // Bool is the value of a BoolNode, else false.
-func (n *Node) Bool() bool { return n.Kind() == BoolNode && n.text == "true" }
+func (n *Node) Bool() bool { return n.Kind() == BoolNode && n.Text() == "true" }
 
 // Items are the items of a list, in order. The slice is n's own.
 func (n *Node) Items() []*Node {
