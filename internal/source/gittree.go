@@ -53,6 +53,52 @@ func (c *clone) list(ctx context.Context, tree string, maxSize int64) ([]entry, 
 	return entries, nil
 }
 
+// checkTargets follows the symbolic links of a tree that is not on disk, so that
+// one which leads out is known before anything is built.
+func checkTargets(entries []entry, targets map[string]string) error {
+	for _, e := range entries {
+		if e.mode == symlink && !staysInside(e.path, targets) {
+			return badLink(e.path, targets[e.path])
+		}
+	}
+	return nil
+}
+
+// maxLinks is how many links Linux follows for one path.
+const maxLinks = 40
+
+// staysInside follows a path in a tree with the given links, as the kernel would.
+// A name that is no link counts as a directory or file that may be there.
+func staysInside(p string, targets map[string]string) bool {
+	var at []string // where we are, free of links
+	todo := strings.Split(p, "/")
+	for followed := 0; len(todo) > 0; {
+		part := todo[0]
+		todo = todo[1:]
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			if len(at) == 0 {
+				return false
+			}
+			at = at[:len(at)-1]
+			continue
+		}
+		at = append(at, part)
+		target, ok := targets[strings.Join(at, "/")]
+		if !ok {
+			continue
+		}
+		if followed++; followed > maxLinks || strings.HasPrefix(target, "/") || len(todo) > 10*maxTarget {
+			return false
+		}
+		at = at[:len(at)-1]
+		todo = append(strings.Split(target, "/"), todo...)
+	}
+	return true
+}
+
 // parseTree reads the output of git ls-tree -z --long: "MODE TYPE ID SIZE\tPATH\0".
 func parseTree(out string) ([]entry, error) {
 	var entries []entry

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,23 +66,33 @@ func (f *Finder) inspectGit(ctx context.Context, c *clone, r Request, p *Pinned)
 		return err
 	}
 	p.tree, p.Digest = tree, "git:"+tree
-	if err := p.inspect(entries, r, func(content contentFunc) error {
-		return c.blobs(ctx, func(blob func(entry, io.Writer) error) error { return content(blob) })
-	}); err != nil {
-		if e, ok := err.(*Error); ok && e.Subject == "" {
-			e.Subject = p.url.String()
+	err = c.blobs(ctx, func(content func(entry, io.Writer) error) error {
+		targets := map[string]string{}
+		for _, e := range entries {
+			if e.mode != symlink {
+				continue
+			}
+			var target strings.Builder
+			if err := content(e, &target); err != nil {
+				return err
+			}
+			targets[e.path] = target.String()
 		}
-		return err
+		if err := checkTargets(entries, targets); err != nil {
+			return err
+		}
+		return p.inspect(entries, r, content)
+	})
+	var e *Error
+	if errors.As(err, &e) && e.Subject == "" {
+		e.Subject = p.url.String()
 	}
-	return nil
+	return err
 }
-
-// contentFunc is given a function that writes an entry's content.
-type contentFunc = func(func(entry, io.Writer) error) error
 
 // inspect looks at the top of a tree in dist-git layout: at the spec and at the
 // sources file.
-func (p *Pinned) inspect(entries []entry, r Request, read func(contentFunc) error) error {
+func (p *Pinned) inspect(entries []entry, r Request, content func(entry, io.Writer) error) error {
 	top := topNames(entries)
 	spec, err := chooseSpec(top, r.names())
 	if err != nil {
@@ -96,7 +107,7 @@ func (p *Pinned) inspect(entries []entry, r Request, read func(contentFunc) erro
 		return badInput("", "", fmt.Sprintf("the file sources is a symbolic link or larger than %d bytes", maxSourcesSize), nil)
 	}
 	var text strings.Builder
-	if err := read(func(content func(entry, io.Writer) error) error { return content(entries[i], &text) }); err != nil {
+	if err := content(entries[i], &text); err != nil {
 		return err
 	}
 	if p.sources, err = ParseSources([]byte(text.String())); err != nil {
@@ -135,7 +146,7 @@ func (f *Finder) pinDir(ctx context.Context, r Request, dir string) (Pinned, err
 			return badInput("", "", "the directory is refused", err)
 		}
 		content := dirContent(ctx, root)
-		if err := p.inspect(entries, r, func(use contentFunc) error { return use(content) }); err != nil {
+		if err := p.inspect(entries, r, content); err != nil {
 			return err
 		}
 		if err := p.verifyPresent(root, f.maxSize()); err != nil {

@@ -148,11 +148,15 @@ func checkLinks(root *os.Root, links []string) error {
 	for _, link := range links {
 		if _, err := root.Stat(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			target, _ := root.Readlink(link)
-			return badInput("", "", fmt.Sprintf("the symbolic link %s leads out of its directory, to %q; "+
-				"copy the file in its place", link, target), nil)
+			return badLink(link, target)
 		}
 	}
 	return nil
+}
+
+func badLink(link, target string) error {
+	return badInput("", "", fmt.Sprintf("the symbolic link %s leads out of its directory, to %q, or round in circles; "+
+		"copy the file in its place", link, target), nil)
 }
 
 // listDir lists the files below root, sorted by path, leaving out .git and what
