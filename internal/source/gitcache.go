@@ -160,6 +160,9 @@ func (c *clone) ensure(ctx context.Context, commit, ref string) error {
 		return err
 	}
 	if err := c.pin(ctx, commit); err != nil {
+		if ctx.Err() != nil || errors.Is(err, errDamaged) {
+			return err
+		}
 		return badInput("", "", fmt.Sprintf("no branch or tag has the commit %s", commit), nil)
 	}
 	return nil
@@ -171,6 +174,10 @@ func (c *clone) pin(ctx context.Context, commit string) error {
 		return err
 	}
 	_, err := c.git(ctx, "update-ref", "refs/pinned/"+commit, commit)
+	if err != nil && ctx.Err() == nil {
+		// The object is there, so it is the ref: a power cut can leave it empty.
+		err = fmt.Errorf("%w: %w", errDamaged, err)
+	}
 	return err
 }
 
