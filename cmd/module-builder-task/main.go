@@ -1,0 +1,90 @@
+// Module-builder-task builds RPM modules: see its --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kojimod/kojimod/internal/localbuild"
+	"github.com/kojimod/kojimod/internal/sandbox"
+)
+
+// The exit codes of all verbs.
+const (
+	exitBuilt       = 0
+	exitFailed      = 1   // a component or the environment
+	exitUsage       = 2   // usage, or bad input
+	exitInterrupted = 130 // SIGINT, SIGTERM or SIGHUP
+)
+
+func main() {
+	sandbox.Init() // this program is also the first process of its sandboxes
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := &cobra.Command{
+		Use:   "module-builder-task",
+		Short: "Build RPM modules",
+		Long: `module-builder-task builds RPM modules: it rebuilds all component packages of a
+module from source, in order, and publishes them in a repository with the
+module's metadata in it.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	root.AddCommand(newBuildCmd(), newPlanCmd())
+	err := root.ExecuteContext(ctx)
+	code := exitCode(ctx, err)
+	if err != nil && !errors.As(err, new(reportedError)) {
+		fmt.Fprintf(stderr, "module-builder-task: %v\n", err)
+	}
+	return code
+}
+
+func exitCode(ctx context.Context, err error) int {
+	switch {
+	case err == nil:
+		return exitBuilt
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case errors.As(err, new(usageError)), localbuild.IsInputError(err):
+		return exitUsage
+	case errors.As(err, new(reportedError)):
+		return exitFailed
+	}
+	return exitFailed
+}
+
+// A usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// A reportedError was shown to the user already.
+type reportedError struct{ error }
+
+func (e reportedError) Unwrap() error { return e.error }
+
+// oneSource checks a verb's arguments.
+func oneSource(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{fmt.Errorf("%d arguments instead of one SOURCE; see %s --help", len(args), cmd.CommandPath())}
+	}
+	return nil
+}

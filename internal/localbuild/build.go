@@ -1,0 +1,180 @@
+package localbuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/kojimod/kojimod/internal/source"
+	"github.com/kojimod/kojimod/pkg/modulebuild"
+)
+
+// A Result is how a build ended.
+type Result struct {
+	Plan     *modulebuild.Plan
+	Outcomes []modulebuild.Outcome
+	Finished *modulebuild.Finished // nil unless the module is published
+	Output   string                // the output directory
+	Repo     string                // the published repository
+	Report   string                // path of report.html; empty if there is none
+	Warnings []string
+}
+
+// Build builds a module and publishes it. Result is not nil where the build got
+// far enough for a report. Errors that are the input's fault satisfy
+// [IsInputError]; whatever was published before an error stays whole.
+func Build(ctx context.Context, cfg Config) (*Result, error) {
+	t, err := open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	dir := cfg.Output
+	if dir == "" {
+		if dir, err = t.defaultOutput(); err != nil {
+			return nil, err
+		}
+	}
+	_, statErr := os.Stat(dir)
+	isNew := errors.Is(statErr, os.ErrNotExist)
+	out, err := openOutput(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer out.close()
+	j, err := readJournal(out.dir)
+	if err == nil {
+		err = t.settle(ctx, j, out.work("git"))
+	}
+	if err != nil {
+		if isNew && j == nil {
+			_ = removeAll(out.dir) // nothing was decided: leave no trace
+		}
+		return nil, err
+	}
+	return t.build(ctx, out, j)
+}
+
+// build does what the plan says, in an output that is ours alone.
+func (t *task) build(ctx context.Context, out *output, j *journal) (*Result, error) {
+	started := t.cfg.Now()
+	store := &results{dir: out.work("results"), tmp: out.work("tmp")}
+	if err := t.plan.TakeOver(t.cfg.BuilderName, store); err != nil {
+		return nil, err
+	}
+	if err := t.fetch(ctx, out.work("tmp")); err != nil {
+		return nil, err
+	}
+	work := filepath.Join(out.work("tmp"), "builder")
+	if err := os.MkdirAll(work, 0o777); err != nil {
+		return nil, err
+	}
+	builder, err := t.cfg.NewBuilder(t.plan, work)
+	if err != nil {
+		return nil, err
+	}
+	// From here on the identity holds, whatever happens.
+	if j == nil {
+		j = &journal{Identity: t.plan.Identity, VersionFrom: t.plan.VersionFrom}
+		if err := out.writeJournal(j); err != nil {
+			return nil, err
+		}
+	}
+	if t.cfg.Begin != nil {
+		t.cfg.Begin(t.plan)
+	}
+	engine := &modulebuild.Engine{
+		Builder: builder, Results: store, Slots: t.cfg.Jobs, KeepGoing: t.cfg.KeepGoing,
+		LogDir: out.logDir, Observe: t.cfg.Observe, Now: t.cfg.Now,
+	}
+	res := &Result{Plan: t.plan, Output: out.dir, Repo: out.repo()}
+	res.Outcomes, err = engine.Run(ctx, t.plan)
+	if err == nil {
+		err = t.finish(ctx, out, j, store, res)
+	}
+	if reportErr := out.writeReport(res, t.cfg.BuilderName, started, t.cfg.Now(), err); reportErr != nil {
+		err = errors.Join(err, fmt.Errorf("writing the report: %w", reportErr))
+	}
+	return res, err
+}
+
+func (t *task) finish(ctx context.Context, out *output, j *journal, store *results, res *Result) error {
+	finished, err := t.plan.Finish(res.Outcomes, modulebuild.FinishOptions{
+		DefaultProfiles: t.cfg.DefaultProfiles, DefaultStream: t.cfg.DefaultStream,
+		SourceURL: t.module.URL, Commit: t.module.Commit,
+	})
+	if err != nil {
+		return err
+	}
+	warnings, err := out.publish(ctx, t.plan, finished, j)
+	if err != nil {
+		return err
+	}
+	res.Finished = finished
+	res.Warnings = append(finished.Warnings, warnings...)
+	return store.prune(t.plan)
+}
+
+// logDir makes an empty directory for the logs of a component that is built.
+func (o *output) logDir(component string) (string, error) {
+	if err := safeName(component); err != nil {
+		return "", err
+	}
+	dir := o.path("logs", component)
+	if err := removeAll(dir); err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o777)
+}
+
+// Plan settles what Build would do, and changes nothing.
+func Plan(ctx context.Context, cfg Config) (*modulebuild.Plan, error) {
+	t, err := open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	dir := cfg.Output
+	if dir == "" {
+		if dir, err = t.defaultOutput(); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkOurs(dir); err != nil {
+		return nil, err
+	}
+	j, err := readJournal(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.settle(ctx, j, filepath.Join(t.tmp, "git")); err != nil {
+		return nil, err
+	}
+	var store modulebuild.Results = noResults{}
+	if j != nil {
+		store = &results{dir: filepath.Join(dir, ".build", "results")}
+	}
+	return t.plan, t.plan.TakeOver(cfg.BuilderName, store)
+}
+
+// IsInputError tells whether an error is the fault of what the user gave, and
+// not of the build or of this machine.
+func IsInputError(err error) bool {
+	return errors.As(err, new(*modulebuild.InputError)) || source.IsBadInput(err)
+}
+
+// Elapsed gives a duration as people read it: 0.4s, 12s, 3m05s.
+func Elapsed(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+}

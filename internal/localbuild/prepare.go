@@ -1,0 +1,215 @@
+package localbuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/kojimod/kojimod/internal/source"
+	"github.com/kojimod/kojimod/pkg/modulebuild"
+	"github.com/kojimod/kojimod/pkg/modulemd"
+)
+
+// A task is a module whose document is read, and later its plan.
+type task struct {
+	cfg    Config
+	module *source.Module
+	doc    *modulemd.Stream
+	tmp    string // for the module's checkout
+
+	plan   *modulebuild.Plan
+	finder *source.Finder
+	pinned []source.Pinned // numbered as the plan's components
+}
+
+// open reads the module's document.
+func open(ctx context.Context, cfg Config) (*task, error) {
+	tmp, err := os.MkdirTemp("", "module-build-")
+	if err != nil {
+		return nil, err
+	}
+	t := &task{cfg: cfg, tmp: tmp}
+	if err := t.read(ctx); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *task) close() { _ = removeAll(t.tmp) }
+
+func (t *task) read(ctx context.Context) error {
+	var ignore []string
+	if t.cfg.Output != "" {
+		ignore = append(ignore, t.cfg.Output)
+	}
+	module, err := source.OpenModule(ctx, t.cfg.Source, t.tmp, source.Options{Ignore: ignore, Log: t.cfg.Log})
+	if err != nil {
+		return err
+	}
+	t.module = module
+	docs, err := modulemd.ReadFile(module.File)
+	if err != nil {
+		return &modulebuild.InputError{Err: err, Msg: "reading the module's document"}
+	}
+	t.doc, err = buildable(docs, module.File, t.cfg.Context)
+	return err
+}
+
+// buildable finds the one document in a file that can be built, and of a
+// document with several contexts the one to build.
+func buildable(docs []modulemd.Document, file string, context modulemd.Context) (*modulemd.Stream, error) {
+	var found modulemd.Document
+	for _, d := range docs {
+		switch d.(type) {
+		case *modulemd.Stream, *modulemd.PackagerV2, *modulemd.PackagerV3:
+			if found != nil {
+				return nil, &modulebuild.InputError{Where: file, Msg: "it holds several modules: one can be built at a time"}
+			}
+			found = d
+		}
+	}
+	switch d := found.(type) {
+	case *modulemd.Stream:
+		return d, nil
+	case *modulemd.PackagerV2:
+		return d.ToStream(), nil
+	case *modulemd.PackagerV3:
+		return configuration(d, file, context)
+	}
+	return nil, &modulebuild.InputError{Where: file, Msg: "it holds no module that could be built, but only other metadata"}
+}
+
+func configuration(d *modulemd.PackagerV3, file string, context modulemd.Context) (*modulemd.Stream, error) {
+	var have []string
+	for _, c := range d.Configurations {
+		have = append(have, string(c.Context))
+	}
+	if context == "" && len(have) > 1 {
+		return nil, &modulebuild.InputError{Where: file, Msg: "the document has several contexts: choose one with --context: " + strings.Join(have, ", ")}
+	}
+	if context == "" && len(have) == 1 {
+		context = d.Configurations[0].Context
+	}
+	if !slices.Contains(have, string(context)) {
+		return nil, &modulebuild.InputError{Where: file, Msg: fmt.Sprintf("the document has no context %q: it has %s", context, strings.Join(have, ", "))}
+	}
+	stream, _, err := d.ToStream(string(context))
+	if err != nil {
+		return nil, &modulebuild.InputError{Where: file, Err: err, Msg: "context " + string(context)}
+	}
+	return stream, nil
+}
+
+// defaultOutput is NAME-STREAM, with the same fallbacks as the plan.
+func (t *task) defaultOutput() (string, error) {
+	name, stream := t.doc.Name, string(t.doc.Stream)
+	if name == "" {
+		name = t.module.Name
+	}
+	if stream == "" {
+		stream = t.module.Stream
+	}
+	for _, s := range []string{name, stream} {
+		if err := modulemd.CheckModuleName(s); err != nil {
+			return "", &modulebuild.InputError{Where: t.module.File, Msg: "no output directory can be named after the module: use --output", Err: err}
+		}
+	}
+	return name + "-" + stream, nil
+}
+
+// settle makes the plan and pins all sources. cache is where clones are kept.
+func (t *task) settle(ctx context.Context, j *journal, cache string) error {
+	opts := modulebuild.Options{
+		Version: t.cfg.Version, Context: t.cfg.Context, Platform: t.cfg.Platform, Enable: t.cfg.Enable,
+		Arch: t.cfg.Arch, Name: t.module.Name, Stream: t.module.Stream, HostPlatform: t.cfg.HostPlatform,
+		Epoch: t.cfg.Epoch, Now: t.cfg.Now(),
+	}
+	if t.module.Clean {
+		opts.SourceTime = t.module.Time
+	}
+	if j != nil {
+		opts.Decided = &j.Identity
+	}
+	plan, err := modulebuild.NewPlan(t.doc, opts)
+	if err != nil {
+		return err
+	}
+	if j != nil {
+		plan.VersionFrom = j.VersionFrom
+	}
+	t.plan = plan
+	t.finder = &source.Finder{SRPMDir: t.cfg.SRPMDir, Lookaside: t.cfg.Lookaside, WorkDir: cache, Log: t.cfg.Log}
+	return t.pin(ctx)
+}
+
+// pin resolves the sources of all components, a few at once, and tells all that
+// is wrong with them.
+func (t *task) pin(ctx context.Context) error {
+	for name := range t.cfg.SRPMs {
+		if t.doc.Components.RPMs[name] == nil {
+			return &modulebuild.InputError{Where: "--srpm " + name, Msg: "the module has no component of this name"}
+		}
+	}
+	t.pinned = make([]source.Pinned, len(t.plan.Components))
+	return t.each(func(i int) error {
+		c := &t.plan.Components[i]
+		if c.Skip != "" {
+			return nil
+		}
+		p, err := t.finder.Resolve(ctx, source.Request{
+			Component: c.Name, Names: c.Names, Where: c.Doc.Pos.String(),
+			Repository: c.Doc.Repository, Ref: c.Doc.Ref, Cache: c.Doc.Cache,
+			BaseDir: t.module.Dir, Remote: t.module.Remote, Override: t.cfg.SRPMs[c.Name],
+		})
+		if err != nil {
+			return err
+		}
+		t.pinned[i] = p
+		c.Source = modulebuild.Source{Kind: string(p.Kind), Location: p.Location, Ref: p.Ref, Commit: p.Commit, Digest: p.Digest}
+		return nil
+	})
+}
+
+// fetch lays out the sources of all components that must be built, below dir.
+func (t *task) fetch(ctx context.Context, dir string) error {
+	return t.each(func(i int) error {
+		c := &t.plan.Components[i]
+		if c.Skip != "" || c.Taken != nil {
+			return nil
+		}
+		dst := filepath.Join(dir, "src-"+c.Name)
+		if err := os.MkdirAll(dst, 0o777); err != nil {
+			return err
+		}
+		tree, err := t.finder.Fetch(ctx, t.pinned[i], dst)
+		if err != nil {
+			return err
+		}
+		c.SRPM, c.Spec = tree.SRPM, tree.Spec
+		return nil
+	})
+}
+
+// each calls do for all components, several at once, and joins the errors in the
+// plan's order.
+func (t *task) each(do func(i int) error) error {
+	errs := make([]error, len(t.plan.Components))
+	slots := make(chan struct{}, 2*runtime.NumCPU())
+	var wg sync.WaitGroup
+	for i := range t.plan.Components {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = do(i)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
