@@ -119,7 +119,9 @@ func (u *GitURL) setRemote(p *url.URL) error {
 		if p.Host != "" && p.Host != "localhost" {
 			return fmt.Errorf("a file URL with the host %q: write file:///path", p.Host)
 		}
-		u.Remote = path.Clean(p.Path)
+		if u.Remote = path.Clean(p.Path); u.Remote == "/" {
+			return errors.New("the git URL has no path")
+		}
 		return nil
 	}
 	host := p.Hostname()
