@@ -1,6 +1,7 @@
 package repogen
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -21,7 +22,7 @@ const (
 	depKinds
 )
 
-// dependencyElements names the elements of primary.xml.
+// dependencyElement names the element of primary.xml.
 func dependencyElement(kind int) string {
 	return [depKinds]string{"rpm:provides", "rpm:requires", "rpm:conflicts", "rpm:obsoletes",
 		"rpm:suggests", "rpm:enhances", "rpm:recommends", "rpm:supplements"}[kind]
@@ -126,7 +127,7 @@ func keepRequires(h *rpmfile.Header, files []file, t *texts) (requires, missingO
 			continue
 		}
 		if strings.HasPrefix(d.name, "libc.so.6") {
-			if libc.name == "" || rpmver.Compare(libcVersion(d.name), libcVersion(libc.name)) > 0 {
+			if libc.name == "" || compareLibc(d.name, libc.name) > 0 {
 				libc = d
 			}
 			continue
@@ -140,11 +141,26 @@ func keepRequires(h *rpmfile.Header, files []file, t *texts) (requires, missingO
 	return requires, missingOK
 }
 
-// libcVersion gives 2.34 of "libc.so.6(GLIBC_2.34)(64bit)", "" where there is none.
-func libcVersion(name string) string {
-	_, rest, _ := strings.Cut(name, "(")
-	inside, _, _ := strings.Cut(rest, ")")
-	return strings.TrimLeft(inside, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+// compareLibc orders libc.so.6, libc.so.6(), libc.so.6(GLIBC_PRIVATE) and
+// libc.so.6(GLIBC_2.34), each with or without (64bit).
+func compareLibc(a, b string) int {
+	rank := func(name string) (int, string) {
+		_, rest, found := strings.Cut(name, "(")
+		inside, _, closed := strings.Cut(rest, ")")
+		digit := strings.IndexAny(inside, "0123456789")
+		switch {
+		case !found || !closed:
+			return 0, ""
+		case inside == "":
+			return 1, ""
+		case digit < 0:
+			return 2, ""
+		}
+		return 3, inside[digit:]
+	}
+	rankA, versionA := rank(a)
+	rankB, versionB := rank(b)
+	return cmp.Or(cmp.Compare(rankA, rankB), rpmver.Compare(versionA, versionB))
 }
 
 // describeDependency splits name and version. An entry without a name, or with an

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -52,8 +53,10 @@ func newStagedFile(repodata, record, base string) (*stagedFile, error) {
 	s := &stagedFile{file: f, base: base, record: Record{Type: record}}
 	s.buffered = bufio.NewWriterSize(f, 128<<10)
 	s.packed = sumWriter{w: s.buffered, sum: sha256.New()}
-	// The gzip header has neither name nor time, so that equal text is equal bytes.
+	// The gzip header has neither name nor time, so that equal text is equal bytes. The
+	// zero time.Time would be written as some day in 2042.
 	s.zip = gzip.NewWriter(&s.packed)
+	s.zip.ModTime = time.Unix(0, 0)
 	s.plain = sumWriter{w: s.zip, sum: sha256.New()}
 	return s, nil
 }
