@@ -22,7 +22,7 @@ type Limits struct {
 type Document struct {
 	Number int   // from 1
 	Root   *Node // nil where the document is empty, as in "---" alone
-	Line   int   // where it begins
+	Line   int   // where its root, or else its text, begins
 }
 
 // Reader reads the documents of one file in turn. Memory is bounded by the
@@ -128,10 +128,10 @@ func (p *parser) parse() (*Document, error) {
 		return doc, nil
 	}
 	root := tree.Content[0]
-	doc.Line = root.Line + p.line - 1
 	if root.Kind == yaml.ScalarNode && root.Style == 0 && root.Value == "" {
 		return doc, nil
 	}
+	doc.Line = root.Line + p.line - 1
 	doc.Root = new(Node)
 	if err := p.convert(root, doc.Root, 0); err != nil {
 		return nil, err

@@ -109,7 +109,7 @@ func (p *PackagerV3) ToStream(context string) (*Stream, *Defaults, error) {
 			Requires:      withPlatform(config.Requires, config.Platform),
 			Pos:           config.Pos,
 		}},
-		References: p.References, Profiles: maps.Clone(p.Profiles),
+		References: p.References, Profiles: withoutDefault(p.Profiles),
 		API: p.API, Filter: p.Filter, Demodularized: p.Demodularized,
 		BuildOpts: config.BuildOpts, Components: p.Components, Pos: p.Pos,
 	}
@@ -139,6 +139,17 @@ func (p *PackagerV3) configuration(context string) (*Configuration, error) {
 		return nil, fmt.Errorf("%sthe document has several configurations; choose a context: %s", at, strings.Join(names, ", "))
 	}
 	return nil, fmt.Errorf("%sthe document has no configuration with the context %q; it has %s", at, context, strings.Join(names, ", "))
+}
+
+// withoutDefault unmarks the default profiles: the defaults document says which
+// they are.
+func withoutDefault(profiles map[string]Profile) map[string]Profile {
+	all := maps.Clone(profiles)
+	for name, p := range all {
+		p.Default = false
+		all[name] = p
+	}
+	return all
 }
 
 // withPlatform adds the platform to the streams of the module "platform".
