@@ -270,8 +270,7 @@ func hostState(t *testing.T) map[string]string {
 	t.Helper()
 	state := make(map[string]string)
 	home, _ := os.UserHomeDir()
-	for _, dir := range []string{"/etc", "/etc/rpm", "/etc/ld.so.conf.d", "/usr/lib64", "/usr/lib", "/usr/bin", "/usr/include", "/var/lib/rpm",
-		"/var/tmp", "/builddir", filepath.Join(home, ".rpmdb"), filepath.Join(home, "rpmbuild")} {
+	for _, dir := range []string{"/etc", "/etc/rpm", "/etc/ld.so.conf.d", "/usr/lib64", "/usr/lib", "/usr/bin", "/usr/include", "/var/lib/rpm", "/builddir", filepath.Join(home, ".rpmdb"), filepath.Join(home, "rpmbuild")} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			state[dir] = err.Error()
@@ -569,4 +568,114 @@ func TestKilled(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 	_ = b
+}
+
+// Several components at once, as the engine does it.
+func TestParallel(t *testing.T) {
+	b := newBuilder(t, Options{})
+	var jobs []modulebuild.Job
+	for i := range 4 {
+		name := fmt.Sprintf("p%d", i)
+		jobs = append(jobs, specJob(t, name, spec(name, "", "%build\nsleep 0.2")))
+	}
+	errs := make(chan error, len(jobs))
+	for _, job := range jobs {
+		go func() {
+			_, err := b.Build(context.Background(), job)
+			errs <- err
+		}()
+	}
+	for range jobs {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Installing runs the packages' scripts, as root of the sandbox, and makes
+// directories of all kinds, as the host's root and as an ordinary user.
+func TestInstallScripts(t *testing.T) {
+	asUser(t)
+	before := hostState(t)
+	b := newBuilder(t, Options{})
+	lib := build(t, b, specJob(t, "scripts", `Name: scripts
+Version: 1
+Release: 1
+Summary: s
+License: MIT
+BuildArch: noarch
+%description
+d
+%install
+for d in /usr/share/scripts/deep /etc/scripts.d /var/lib/scripts /opt/scripts/x /usr/share/man/man1 /srv/scripts /usr/lib/scripts; do
+  mkdir -p %buildroot$d; echo one >%buildroot$d/scripts-file
+done
+mkdir -m 700 %buildroot/var/lib/scripts/private
+%pre
+id -u >/etc/scripts-pre
+%post
+echo post >>/var/lib/scripts/scripts-file
+ldconfig
+%files
+/usr/share/scripts
+/etc/scripts.d
+/var/lib/scripts
+/opt/scripts
+/usr/share/man/man1/scripts-file*
+/srv/scripts
+/usr/lib/scripts
+`))
+	use := specJob(t, "use", spec("use", "BuildRequires: scripts", `%build
+test "$(cat /etc/scripts-pre)" = 0
+test "$(cat /var/lib/scripts/scripts-file)" = "one
+post"
+for d in /usr/share/scripts/deep /etc/scripts.d /opt/scripts/x /srv/scripts /usr/lib/scripts; do cat $d/scripts-file; done
+rpm -q scripts; rpm -V scripts --nofiles --nodeps
+`))
+	use.Available = lib.Packages
+	build(t, b, use)
+	if diff := cmp.Diff(before, hostState(t)); diff != "" {
+		t.Errorf("the host has changed:\n%s", diff)
+	}
+}
+
+// A work directory without room.
+func TestDiskFull(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to mount a small file system")
+	}
+	newBuilder(t, Options{}) // skips where nothing can be built
+	small := t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skipf("cannot mount a small file system: %v", err)
+	}
+	defer syscall.Unmount(small, syscall.MNT_DETACH)
+	b, err := New(Options{WorkDir: small})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := specJob(t, "big", spec("big", "", "%build\nhead -c 5M /dev/urandom >big"))
+	_, err = b.Build(context.Background(), job)
+	var failed *modulebuild.BuildError
+	if !errors.As(err, &failed) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "the disk is full") {
+		t.Errorf("error %v, want a BuildError of a full disk", err)
+	}
+	// The same where the results do not fit.
+	out := newJob(t, "big", job.Spec)
+	out.OutDir = filepath.Join(small, "out")
+	if err := os.Mkdir(out.OutDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(spec("big", "", "%install\nmkdir -p %buildroot/opt\nhead -c 5M /dev/urandom >%buildroot/opt/big"), "%files\n", "%files\n/opt/big\n")
+	if err := os.WriteFile(out.Spec, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b = newBuilder(t, Options{})
+	_, err = b.Build(context.Background(), out)
+	if !errors.As(err, &failed) || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("error %v, want a BuildError of a full disk", err)
+	}
+	if left, _ := os.ReadDir(out.OutDir); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
 }

@@ -34,6 +34,10 @@ func macroFile(macros []modulebuild.Macro) ([]byte, error) {
 		if body == "" || body[0] == '{' || body[0] == '\n' {
 			body = "%{nil}" + body
 		}
+		// rpm joins the next line to one that ends in a backslash, quoted or not.
+		if strings.HasSuffix(body, `\`) {
+			body += "%{nil}"
+		}
 		fmt.Fprintf(&text, "%%%s %s\n", m.Name, quote.Replace(body))
 	}
 	return []byte(text.String()), nil

@@ -66,7 +66,7 @@ func (b *Builder) newRoom(job modulebuild.Job) (_ *room, err error) {
 		if err := os.Mkdir(r.host(d), 0o755); err != nil {
 			return nil, err
 		}
-		if err := r.give(r.host(d)); err != nil {
+		if err := sandbox.Give(r.host(d)); err != nil {
 			return nil, err
 		}
 	}
@@ -82,14 +82,6 @@ func (r *room) host(path string) string {
 		return filepath.Join(r.dir.Path, "rpmdb")
 	}
 	return filepath.Join(r.dir.Path, path)
-}
-
-// give makes path the builder's own.
-func (r *room) give(path string) error {
-	if os.Geteuid() != 0 {
-		return nil // the builder is us
-	}
-	return os.Lchown(path, sandbox.BuilderID, sandbox.BuilderID)
 }
 
 // ownMacros are those that make builds repeatable, and those that the sandbox
@@ -213,7 +205,7 @@ func (r *room) fetchSources(max int64) error {
 		if err := os.Chtimes(path, r.job.Time, r.job.Time); err != nil {
 			return err
 		}
-		return r.give(path)
+		return sandbox.Give(path)
 	}
 	if err := copyFiles(root, r.host(sourceDir), max, stamp); err != nil {
 		return fmt.Errorf("copying the sources: %w", err)

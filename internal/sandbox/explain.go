@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -12,11 +13,13 @@ import (
 const remedy = "run as root, or build with mock"
 
 // mayMount tells whether this process may make namespaces and mounts without
-// a user namespace: root, with the capabilities that root has outside containers.
+// a user namespace of its own: root, with the capabilities that root has outside
+// containers, and where the builder's number exists.
 func mayMount() bool {
-	if os.Geteuid() != 0 {
-		return false
-	}
+	return os.Geteuid() == 0 && hasSysAdmin() && mapsBuilder("/proc/self/uid_map") && mapsBuilder("/proc/self/gid_map")
+}
+
+func hasSysAdmin() bool {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return false
@@ -24,14 +27,36 @@ func mayMount() bool {
 	const capSysAdmin = 21
 	for line := range strings.Lines(string(status)) {
 		if hex, ok := strings.CutPrefix(line, "CapEff:"); ok {
-			var caps uint64
-			if _, err := fmt.Sscanf(strings.TrimSpace(hex), "%x", &caps); err != nil {
-				return false
-			}
-			return caps&(1<<capSysAdmin) != 0
+			caps, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
+			return err == nil && caps&(1<<capSysAdmin) != 0
 		}
 	}
 	return false
+}
+
+// mapsBuilder tells whether a map of users or groups (see user_namespaces(7))
+// has a number for the builder.
+func mapsBuilder(path string) bool {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return true // a kernel without user namespaces
+	}
+	for line := range strings.Lines(string(text)) {
+		var inside, outside, size int64
+		if _, err := fmt.Sscan(line, &inside, &outside, &size); err == nil && inside <= BuilderID && BuilderID < inside+size {
+			return true
+		}
+	}
+	return false
+}
+
+// Give makes path the builder's own, so that it can be written where it is
+// bound into a sandbox. As an ordinary user it is that already.
+func Give(path string) error {
+	if !mayMount() {
+		return nil
+	}
+	return os.Lchown(path, BuilderID, BuilderID)
 }
 
 // initialUserNS tells whether we are in the user namespace that the machine
