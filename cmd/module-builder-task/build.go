@@ -47,8 +47,8 @@ input, 130 interrupted.`,
 		},
 	}
 	o.register(cmd.Flags())
-	cmd.Flags().IntVarP(&jobs, "jobs", "j", runtime.NumCPU(), "components built at once, a `NUMBER`")
+	cmd.Flags().IntVarP(&jobs, "jobs", "j", runtime.NumCPU(), "how many components are built at once (`N`)")
 	cmd.Flags().BoolVarP(&keepGoing, "keep-going", "k", false, "after a failure go on with what does not depend on it")
-	cmd.Flags().StringVar(&logFormat, "log-format", "text", "`text|json`: what is printed while building")
+	cmd.Flags().StringVar(&logFormat, "log-format", "text", "how progress and messages are printed, `text|json`")
 	return cmd
 }

@@ -36,18 +36,18 @@ type options struct {
 
 func (o *options) register(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.StringVarP(&o.output, "output", "o", "", "`DIR` for the repository, logs and report (default ./NAME-STREAM)")
-	f.StringVar(&o.builder, "builder", "", "where to build: `mock|host` (default mock where \"mock --version\" answers, else host)")
-	f.StringVar(&o.root, "root", "", "mock's `CONFIG`, a name or the path of a .cfg file (default mock's own)")
+	f.StringVarP(&o.output, "output", "o", "", "`DIR` for repository, logs and report (default ./NAME-STREAM)")
+	f.StringVar(&o.builder, "builder", "", "where to build, `mock|host` (default mock where \"mock --version\" answers, else host)")
+	f.StringVar(&o.root, "root", "", "mock `CONFIG`, by name or as the path of a .cfg file (default mock's own)")
 	f.StringVar(&o.srpmDir, "srpms", "", "`DIR` with source packages of components")
-	f.StringArrayVar(&o.srpms, "srpm", nil, "`NAME=PATH`: component NAME is built from this source package, or from a directory with a spec; repeatable")
-	f.StringVar(&o.lookaside, "lookaside", "", "base `URL` of the lookaside cache for the sources of dist-git repositories")
-	f.StringVar(&o.platform, "platform", "", "`NAME:STREAM` that is built for (default what the document or this host names)")
-	f.StringVar(&o.arch, "arch", "", "`ARCH` to build for (default this host's)")
-	f.StringArrayVar(&o.enable, "enable", nil, "module `NAME:STREAM` that must be enabled to build; repeatable")
-	f.StringVar(&o.version, "version", "", "module version, a `NUMBER` (default the document's, else from the commit's time, else from the time of the first run)")
-	f.StringVar(&o.context, "context", "", "module `CONTEXT`; of a document with several, the one to build (default the document's, else computed)")
-	f.StringArrayVar(&o.defaultProfiles, "default-profile", nil, "`PROFILE` that is installed where none is named; repeatable (default those the document marks, else \"default\", \"common\" or the only one)")
+	f.StringArrayVar(&o.srpms, "srpm", nil, "what component NAME is built from, a source package or a directory with a spec (`NAME=PATH`); repeatable")
+	f.StringVar(&o.lookaside, "lookaside", "", "base `URL` of the lookaside cache that has the sources of dist-git repositories")
+	f.StringVar(&o.platform, "platform", "", "platform that is built for, as platform:f42 (`NAME:STREAM`; default what the document or this host names)")
+	f.StringVar(&o.arch, "arch", "", "architecture to build for (`ARCH`; default this host's)")
+	f.StringArrayVar(&o.enable, "enable", nil, "module that must be enabled to build (`NAME:STREAM`); repeatable")
+	f.StringVar(&o.version, "version", "", "module version (`NUMBER`; default the document's, else from the commit's time, else from the time of the first run)")
+	f.StringVar(&o.context, "context", "", "module context; of a document with several, the one to build (`CONTEXT`; default the document's, else computed)")
+	f.StringArrayVar(&o.defaultProfiles, "default-profile", nil, "profile that is installed where none is named (`NAME`; default those the document marks, else \"default\", \"common\" or the only one); repeatable")
 	f.BoolVar(&o.defaultStream, "default-stream", false, "make the stream the default of its module")
 }
 

@@ -51,7 +51,7 @@ another one when the module is built.`,
 		},
 	}
 	o.register(cmd.Flags())
-	cmd.Flags().StringVar(&format, "format", "table", "`table|json|dot`")
+	cmd.Flags().StringVar(&format, "format", "table", "how the plan is printed, `table|json|dot`")
 	return cmd
 }
 

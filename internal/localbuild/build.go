@@ -102,10 +102,11 @@ func (t *task) build(ctx context.Context, out *output, j *journal) (*Result, err
 }
 
 func (t *task) finish(ctx context.Context, out *output, j *journal, store *results, res *Result) error {
-	finished, err := t.plan.Finish(res.Outcomes, modulebuild.FinishOptions{
-		DefaultProfiles: t.cfg.DefaultProfiles, DefaultStream: t.cfg.DefaultStream,
-		SourceURL: t.module.URL, Commit: t.module.Commit,
-	})
+	opts := modulebuild.FinishOptions{DefaultProfiles: t.cfg.DefaultProfiles, DefaultStream: t.cfg.DefaultStream}
+	if t.module.Clean { // else the commit is not what was built
+		opts.SourceURL, opts.Commit = t.module.URL, t.module.Commit
+	}
+	finished, err := t.plan.Finish(res.Outcomes, opts)
 	if err != nil {
 		return err
 	}

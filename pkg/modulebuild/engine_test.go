@@ -320,6 +320,9 @@ func TestFinish(t *testing.T) {
 	if diff := cmp.Diff(wantWarnings, f.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff([]string{"a-devel", "b", "never", "t", "t-debuginfo"}, f.Stream.Filter); diff != "" {
+		t.Errorf("filter (-want +got):\n%s", diff)
+	}
 	if got := f.Stream.Components.RPMs["a"]; got.Repository != "" || got.Ref != "main" {
 		t.Errorf("component a: %+v, want no repository and its ref", got)
 	}

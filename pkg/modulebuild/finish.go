@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kojimod/kojimod/pkg/modulemd"
@@ -43,6 +44,7 @@ func (p *Plan) Finish(outcomes []Outcome, opts FinishOptions) (*Finished, error)
 	s.Components.RPMs = finishedComponents(p.Doc.Components.RPMs)
 	s.XMD = p.finishedXMD(opts)
 	s.Artifacts = modulemd.Artifacts{}
+	s.Filter = p.finishedFilter(outcomes)
 	licenses := map[string]bool{}
 	for _, pkg := range packages {
 		s.Artifacts.RPMs = append(s.Artifacts.RPMs, pkg.NEVRA)
@@ -177,6 +179,21 @@ func finishedComponents(components map[string]*modulemd.ComponentRPM) map[string
 	return finished
 }
 
+// finishedFilter adds what components that are only for building have built: the
+// specification wants it listed.
+func (p *Plan) finishedFilter(outcomes []Outcome) []string {
+	filter := slices.Clone(p.Doc.Filter)
+	for i, c := range p.Components {
+		for _, pkg := range outcomes[i].Packages {
+			if c.Doc.BuildOnly && pkg.SourceRPM != "" {
+				filter = append(filter, pkg.NEVRA.Name)
+			}
+		}
+	}
+	slices.Sort(filter)
+	return slices.Compact(filter)
+}
+
 // finishedXMD adds to the document's xmd the block "mbs" in the form that readers
 // of module metadata know, with what each component was built from.
 func (p *Plan) finishedXMD(opts FinishOptions) *modulemd.Node {
@@ -204,7 +221,11 @@ func (p *Plan) finishedXMD(opts FinishOptions) *modulemd.Node {
 // defaults makes the document without which dnf installs no profile.
 func (p *Plan) defaults(opts FinishOptions) (*modulemd.Defaults, error) {
 	stream := modulemd.StreamName(p.Identity.Stream)
-	d := &modulemd.Defaults{Module: p.Identity.Name, Profiles: map[modulemd.StreamName][]string{stream: {}}}
+	modified, err := strconv.ParseUint(p.Identity.Time.UTC().Format("200601021504"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("the time of the defaults: %w", err)
+	}
+	d := &modulemd.Defaults{Module: p.Identity.Name, Modified: modified, Profiles: map[modulemd.StreamName][]string{stream: {}}}
 	if opts.DefaultStream {
 		d.Stream = stream
 	}

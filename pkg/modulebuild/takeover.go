@@ -119,7 +119,7 @@ type Results interface {
 // settles for each component whether it is built and why. Sources must be pinned.
 func (p *Plan) TakeOver(builder string, results Results) error {
 	keys := make([]string, len(p.Components))
-	groups := map[string]beforeGroup{}
+	var group beforeGroup
 	for i := range p.Components {
 		c := &p.Components[i]
 		if c.Skip != "" {
@@ -130,7 +130,7 @@ func (p *Plan) TakeOver(builder string, results Results) error {
 			Source: c.Source.Digest, Builder: builder, Arch: p.Identity.Arch, Names: c.Names,
 			Macros: p.Macros, Time: p.Identity.Time, Always: p.installAlways(i),
 		}
-		group := p.beforeGroup(i, keys, groups)
+		group = p.beforeGroup(i, keys, group)
 		c.Inputs.Before = group.keys
 		c.Key = c.Inputs.key(group.sum)
 		keys[i] = c.Key
@@ -159,23 +159,24 @@ func (p *Plan) TakeOver(builder string, results Results) error {
 
 // A beforeGroup is what stands directly before a component.
 type beforeGroup struct {
-	keys []BeforeKey
-	sum  string
+	before []int
+	keys   []BeforeKey
+	sum    string
 }
 
-// beforeGroup keeps what it has found in known: all of a group of the build order
-// have the same before them.
-func (p *Plan) beforeGroup(i int, keys []string, known map[string]beforeGroup) beforeGroup {
+// beforeGroup takes the group of the component before i where that is the same:
+// all of a group of the build order have the same before them, and stand side by
+// side.
+func (p *Plan) beforeGroup(i int, keys []string, last beforeGroup) beforeGroup {
 	before := p.builtBefore(i)
-	id := fmt.Sprint(before)
-	g, ok := known[id]
-	if !ok {
-		for _, b := range before {
-			g.keys = append(g.keys, BeforeKey{p.Components[b].Name, keys[b]})
-		}
-		g.sum = jsonSum(g.keys)
-		known[id] = g
+	if last.sum != "" && slices.Equal(before, last.before) {
+		return last
 	}
+	g := beforeGroup{before: before}
+	for _, b := range before {
+		g.keys = append(g.keys, BeforeKey{p.Components[b].Name, keys[b]})
+	}
+	g.sum = jsonSum(g.keys)
 	return g
 }
 
