@@ -44,7 +44,7 @@ const changelogLimit = 10
 func describe(p *Package) (*description, []string, error) {
 	h, err := rpmfile.ParseHeader(p.Header)
 	if err != nil {
-		return nil, nil, &PackageError{Location: p.Location, Tag: "header", Err: err}
+		return nil, nil, &PackageError{Location: p.Location, Err: err}
 	}
 	if err := h.CheckNames(); err != nil {
 		return nil, nil, &PackageError{Location: p.Location, Err: err}

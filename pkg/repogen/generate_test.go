@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -258,7 +259,7 @@ func TestRefused(t *testing.T) {
 		{"not UTF-8", []Package{with(func(p *Package) { p.Location = "a\xff.rpm" })}, "not UTF-8"},
 		{"twice", []Package{good, good}, "two packages at this location"},
 		{"checksum", []Package{with(func(p *Package) { p.Checksum = "<x>" })}, "not a SHA-256"},
-		{"header", []Package{with(func(p *Package) { p.Header = p.Header[:100] })}, "header: header: truncated"},
+		{"header", []Package{with(func(p *Package) { p.Header = p.Header[:100] })}, ": header: truncated"},
 		{"size", []Package{with(func(p *Package) { p.HeaderEnd = 1 })}, "contradictory"},
 	}
 	for _, tt := range tests {
@@ -336,6 +337,24 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// TestWarningsAreBounded: what hostile packages have to say does not fill the memory.
+func TestWarningsAreBounded(t *testing.T) {
+	p := fixtures(t)[0]
+	p.Header = []byte(strings.ReplaceAll(string(p.Header), "Library", "Lib\x01ary"))
+	var in Input
+	for i := range 3 * maxWarnings {
+		p.Location = fmt.Sprintf("%04d.rpm", i)
+		in.Packages = append(in.Packages, p)
+	}
+	_, result := generateInto(t, in, Options{})
+	if n := len(result.Warnings); n != maxWarnings+1 {
+		t.Fatalf("%d warnings", n)
+	}
+	if got, want := result.Warnings[maxWarnings], fmt.Sprintf("%d more warnings of this kind", 2*maxWarnings); got != want {
+		t.Errorf("the last is %q, want %q", got, want)
+	}
+}
+
 func TestReadPackageBad(t *testing.T) {
 	_, err := ReadPackage(context.Background(), filepath.Join(fixtureDir, "hostile", "truncated-header.rpm"), "x.rpm")
 	var bad *PackageError
@@ -374,6 +393,49 @@ func TestCompareLibc(t *testing.T) {
 			if got := compareLibc(a, b); (got < 0) != (i < j) || (got > 0) != (i > j) {
 				t.Errorf("%s against %s: %d", a, b, got)
 			}
+		}
+	}
+}
+
+func ExampleGenerate() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "repository")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	pkg, err := ReadPackage(ctx, "../../testdata/rpms/tansy-0.9-1.src.rpm", "Packages/tansy-0.9-1.src.rpm")
+	if err != nil {
+		panic(err)
+	}
+	result, err := Generate(ctx, dir, Input{Packages: []Package{pkg}}, Options{Time: time.Unix(1736942400, 0)})
+	if err != nil {
+		panic(err)
+	}
+	for _, r := range result.Repomd.Records {
+		fmt.Println(r.Type)
+	}
+	fmt.Println(result.Repomd.Revision, result.Packages)
+	// Output:
+	// primary
+	// filelists
+	// other
+	// 1736942400 [Packages/tansy-0.9-1.src.rpm]
+}
+
+// BenchmarkGenerate describes 3,000 packages.
+func BenchmarkGenerate(b *testing.B) {
+	fixed := fixtures(b)
+	var in Input
+	for i := range 1000 {
+		for _, p := range fixed {
+			p.Location = fmt.Sprintf("%04d/%s", i, p.Location)
+			in.Packages = append(in.Packages, p)
+		}
+	}
+	for b.Loop() {
+		if _, err := Generate(context.Background(), b.TempDir(), in, Options{}); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

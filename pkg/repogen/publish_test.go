@@ -210,6 +210,7 @@ func mountTmpfs(t *testing.T, size string) string {
 // whole whatever write it is that fails.
 func TestFullDisk(t *testing.T) {
 	before, after := oldAndNew(t)
+	mountTmpfs(t, "64k") // or skip all
 	failed := 0
 	for free := 0; free <= 40; free += 4 {
 		t.Run(strconv.Itoa(free)+"KiB", func(t *testing.T) {
@@ -248,8 +249,8 @@ func TestFullDisk(t *testing.T) {
 			}
 		})
 	}
-	if failed == 0 && os.Getuid() == 0 {
-		t.Log("no run failed: no file system of our own, or the sizes are wrong")
+	if failed == 0 {
+		t.Error("no run met the full file system")
 	}
 }
 

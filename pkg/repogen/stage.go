@@ -104,6 +104,7 @@ func stageAll(ctx context.Context, pub *publisher, packages []*Package, modules 
 		}
 	}
 	var warnings []string
+	unsaid := 0
 	var x buffer
 	for _, p := range packages {
 		if err := ctx.Err(); err != nil {
@@ -113,7 +114,9 @@ func stageAll(ctx context.Context, pub *publisher, packages []*Package, modules 
 		if err != nil {
 			return nil, nil, err
 		}
-		warnings = append(warnings, w...)
+		room := min(len(w), maxWarnings-len(warnings))
+		warnings = append(warnings, w[:room]...)
+		unsaid += len(w) - room
 		for i, f := range formats {
 			x.b = x.b[:0]
 			f.write(&x, d)
@@ -121,6 +124,9 @@ func stageAll(ctx context.Context, pub *publisher, packages []*Package, modules 
 				return nil, nil, err
 			}
 		}
+	}
+	if unsaid > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d more warnings of this kind", unsaid))
 	}
 	for i, f := range formats {
 		if _, err := io.WriteString(pub.staged[i], "</"+f.root+">"); err != nil {

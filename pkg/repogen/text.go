@@ -50,8 +50,11 @@ type texts struct {
 	err      error
 }
 
-// maxWarnings bounds what one package may say.
-const maxWarnings = 20
+// Bounds on what one package, and what all packages may say.
+const (
+	maxPackageWarnings = 20
+	maxWarnings        = 1000
+)
 
 // prose returns s with what XML cannot carry replaced by U+FFFD.
 func (t *texts) prose(tag, s string) string {
@@ -92,7 +95,7 @@ func (t *texts) exact(tag, s string) string {
 
 func (t *texts) warn(tag, what string) {
 	w := fmt.Sprintf("package %s: %s: %s", t.location, tag, what)
-	if len(t.warnings) < maxWarnings && (len(t.warnings) == 0 || t.warnings[len(t.warnings)-1] != w) {
+	if len(t.warnings) < maxPackageWarnings && (len(t.warnings) == 0 || t.warnings[len(t.warnings)-1] != w) {
 		t.warnings = append(t.warnings, w)
 	}
 }
