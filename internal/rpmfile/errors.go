@@ -33,7 +33,9 @@ func (e *Error) Error() string {
 	if e.Detail != "" {
 		msg += ": " + e.Detail
 	}
-	msg += fmt.Sprintf(" (at byte %d)", e.Offset)
+	if e.Offset > 0 {
+		msg += fmt.Sprintf(" (at byte %d)", e.Offset)
+	}
 	if e.Path != "" {
 		msg = e.Path + ": " + msg
 	}
