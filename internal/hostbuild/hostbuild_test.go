@@ -256,6 +256,9 @@ func rebuildSource(t *testing.T, b *Builder, from modulebuild.Result) {
 		}
 	}
 	job.Macros[0].Body = ".other"
+	if err := os.Chmod(job.SRPM, 0o600); err != nil { // as a careful umask leaves it
+		t.Fatal(err)
+	}
 	if err := b.Prepare(context.Background(), []modulebuild.Job{job}); err != nil {
 		t.Fatal(err)
 	}
@@ -397,6 +400,7 @@ func TestPrepareErrors(t *testing.T) {
 	if err := os.WriteFile(truncated.SRPM, []byte("\xed\xab\xee\xdb\x03\x00"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	flood := specJob(t, "flood", spec("flood", "", "")+"%(yes %%{nil}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | head -c 20000000)\n")
 	missing := newJob(t, "missing", "/no/such/dir/x.spec")
 
 	after := user
@@ -415,6 +419,7 @@ func TestPrepareErrors(t *testing.T) {
 		{"bad macro", []modulebuild.Job{badMacro}, []string{`"a b"`}},
 		{"other architecture", []modulebuild.Job{foreign}, []string{foreign.Arch, "mock"}},
 		{"truncated source package", []modulebuild.Job{truncated}, []string{truncated.SRPM, "cannot unpack"}},
+		{"endless spec file", []modulebuild.Job{flood}, []string{"flood.spec"}},
 		{"no such directory", []modulebuild.Job{missing}, []string{"/no/such/dir/x.spec"}},
 	}
 	for _, tt := range tests {

@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/kojimod/kojimod/internal/rpmfile"
 	"github.com/kojimod/kojimod/internal/sandbox"
@@ -27,7 +28,8 @@ const (
 	database   = "/var/lib/rpm-sandbox"
 	macroPath  = "/etc/rpm/macros.zz-modules"
 	loaderPath = "/etc/ld.so.conf.d/zz-modules.conf"
-	inputDir   = "/input" // what gets unpacked or installed, read-only
+	inputDir   = "/input" // packages that get installed, read-only
+	srpmPath   = home + "/source.src.rpm"
 )
 
 // A room is what one component is built in: a private directory of the host
@@ -128,13 +130,6 @@ func (r *room) open(ctx context.Context, packages []*built) (*sandbox.Session, e
 		{Source: r.host(home), Target: home, Write: true},
 		db,
 	}
-	if r.job.SRPM != "" {
-		path, err := filepath.Abs(r.job.SRPM)
-		if err != nil {
-			return nil, err
-		}
-		binds = append(binds, sandbox.Bind{Source: path, Target: inputDir + "/source.src.rpm"})
-	}
 	writable := map[string]bool{"/etc": true, "/etc/ld.so.conf.d": true, "/var/cache/ldconfig": true, filepath.Dir(database): true}
 	for i, p := range packages {
 		path, err := filepath.Abs(p.Path)
@@ -188,18 +183,24 @@ func (r *room) prepareDatabase() (sandbox.Bind, error) {
 // fetchSources puts spec file and sources where rpmbuild looks for them. Files
 // larger than max stay behind (parsing needs none of them).
 func (r *room) fetchSources(max int64) error {
-	if r.job.SRPM != "" {
-		return nil // unpacked in the sandbox
-	}
-	dir, name := filepath.Split(r.job.Spec)
+	given := r.job.Spec + r.job.SRPM // one is empty
+	dir, name := filepath.Split(given)
 	if dir == "" {
 		dir = "."
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return &modulebuild.InputError{Where: r.job.Spec, Msg: "cannot read its directory", Err: err}
+		return &modulebuild.InputError{Where: given, Msg: "cannot read its directory", Err: err}
 	}
 	defer root.Close()
+	if r.job.SRPM != "" {
+		// A copy, since the builder may not be allowed to read the original. It is
+		// unpacked in the sandbox.
+		if err := copyFile(root, name, r.host(srpmPath)); err != nil {
+			return r.cannotRead(given, err)
+		}
+		return sandbox.Give(r.host(srpmPath))
+	}
 	r.spec = name
 	stamp := func(path string) error {
 		if err := os.Chtimes(path, r.job.Time, r.job.Time); err != nil {
@@ -212,11 +213,19 @@ func (r *room) fetchSources(max int64) error {
 	}
 	to := filepath.Join(r.host(specDir), name)
 	if err := copyFile(root, name, to); err != nil {
-		return &modulebuild.InputError{Where: r.job.Spec, Msg: "cannot read the spec file", Err: err}
+		return r.cannotRead(given, err)
 	}
 	// rpm looks for sources in SOURCES alone; the spec is not one of them unless
 	// it says so.
 	return stamp(to)
+}
+
+// cannotRead tells a source that cannot be read from a copy that cannot be written.
+func (r *room) cannotRead(path string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	return &modulebuild.InputError{Where: path, Msg: "cannot read the source of component " + r.job.Component, Err: err}
 }
 
 // copyFiles copies the regular files at the top of a directory. A symbolic link

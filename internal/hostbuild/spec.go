@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,20 +37,23 @@ func (r *room) unpack(ctx context.Context, s *sandbox.Session, out *logFile) err
 	if r.job.SRPM == "" || r.spec != "" {
 		return nil
 	}
-	var said bytes.Buffer
-	args := []string{"rpm", "--install", "--nosignature", "--define", "_dbpath " + topdir + "/.rpmdb", inputDir + "/source.src.rpm"}
+	var said limited
+	args := []string{"rpm", "--install", "--nosignature", "--define", "_dbpath " + topdir + "/.rpmdb", srpmPath}
 	if out != nil {
 		out.printf("$ %s", strings.Join(args, " "))
 	}
-	err := s.Run(ctx, sandbox.Command{Args: args, Env: r.env(), Dir: topdir, Stdout: &limited{Buffer: &said}, Stderr: &limited{Buffer: &said}, AsBuilder: true})
+	err := s.Run(ctx, sandbox.Command{Args: args, Env: r.env(), Dir: topdir, Stdout: &said, Stderr: &said, AsBuilder: true})
 	if out != nil {
-		_, _ = out.Write(said.Bytes())
+		_, _ = out.Write([]byte(said.String()))
 	}
 	var exit *sandbox.ExitError
 	if errors.As(err, &exit) {
 		return &modulebuild.InputError{Where: r.job.SRPM, Msg: "cannot unpack the source package", Err: errors.New(firstLines(said.String()))}
 	}
 	if err != nil {
+		return err
+	}
+	if err := os.Remove(r.host(srpmPath)); err != nil {
 		return err
 	}
 	return r.findSpec()
@@ -107,19 +111,18 @@ func (r *room) badSpec(why string) error {
 
 // query runs rpmspec and gives what it printed.
 func (r *room) query(ctx context.Context, s *sandbox.Session, args ...string) (string, error) {
-	var out, said bytes.Buffer
+	var out, said limited
 	argv := []string{"rpmspec"}
 	if args[0] != "-P" {
 		argv = append(argv, "-q")
 	}
-	stdout := &limited{Buffer: &out}
 	err := s.Run(ctx, sandbox.Command{Args: append(argv, args...), Env: r.env(), Dir: topdir,
-		Stdout: stdout, Stderr: &limited{Buffer: &said}, AsBuilder: true})
+		Stdout: &out, Stderr: &said, AsBuilder: true})
 	var exit *sandbox.ExitError
 	if errors.As(err, &exit) {
 		return "", r.badSpec(firstLines(said.String()))
 	}
-	if err == nil && stdout.over {
+	if err == nil && out.over {
 		return "", r.badSpec(fmt.Sprintf("it yields more than %d MiB", maxQuery>>20))
 	}
 	return out.String(), err
@@ -153,18 +156,21 @@ func parseQuery(text string) (names []string, deps []rpmfile.Dependency, err err
 // maxQuery bounds what is kept of a program's answer.
 const maxQuery = 16 << 20
 
-// limited keeps the first maxQuery bytes.
+// limited keeps the first maxQuery bytes. The buffer is not embedded: io.Copy
+// would find its ReadFrom and keep everything.
 type limited struct {
-	*bytes.Buffer
+	buf  bytes.Buffer
 	over bool
 }
 
 func (l *limited) Write(p []byte) (int, error) {
-	room := maxQuery - l.Len()
+	room := maxQuery - l.buf.Len()
 	l.over = l.over || len(p) > room
-	l.Buffer.Write(p[:min(len(p), max(room, 0))])
+	l.buf.Write(p[:min(len(p), room)])
 	return len(p), nil
 }
+
+func (l *limited) String() string { return l.buf.String() }
 
 // firstLines makes a program's message fit for an error.
 func firstLines(text string) string {

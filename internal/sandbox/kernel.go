@@ -18,6 +18,9 @@ func (m *mounter) devices() error {
 		return explainMount("/dev", err, m.UserNS)
 	}
 	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+		if _, err := os.Stat("/dev/" + name); errors.Is(err, fs.ErrNotExist) {
+			continue // in a container
+		}
 		to := filepath.Join(dev, name)
 		if err := os.WriteFile(to, nil, 0o666); err != nil {
 			return err

@@ -22,11 +22,11 @@ import (
 // what those before them wrote; processes that a command leaves in the
 // background are killed when it ends.
 type Session struct {
-	dir  string   // private directory
-	lock *os.File // held while the session lives
-	conn *net.UnixConn
-	pid  int
-	done chan struct{} // closed when the first process was reaped
+	dir   string   // private directory
+	lock  *os.File // held while the session lives
+	conn  *net.UnixConn
+	first *os.Process   // first process of the namespaces
+	done  chan struct{} // closed when it was reaped
 
 	mu     sync.Mutex // one command at a time
 	close  sync.Once
@@ -66,6 +66,11 @@ func Start(ctx context.Context, c Config) (_ *Session, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if os.Args[0] == initMarker {
+		// We are the first process of a session, and main goes on as usual: it
+		// would start sessions without end.
+		return nil, errors.New("starting a sandbox: this program does not call sandbox.Init at its beginning")
+	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("starting a sandbox: %w", err)
 	}
@@ -98,7 +103,7 @@ func Start(ctx context.Context, c Config) (_ *Session, err error) {
 	}
 	if c.Log != nil {
 		for _, note := range r.Notes {
-			c.Log.Debug("sandbox", "note", note)
+			c.Log.Info("sandbox: " + note)
 		}
 	}
 	return s, nil
@@ -180,7 +185,7 @@ func (s *Session) startHeld(cmd *exec.Cmd) error {
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		if err == nil {
-			s.pid = cmd.Process.Pid
+			s.first = cmd.Process
 		}
 		started <- err
 		if err != nil {
@@ -330,12 +335,8 @@ func sameWriter(a, b io.Writer) bool {
 
 // kill ends everything in the session at once.
 func (s *Session) kill() {
-	select {
-	case <-s.done:
-	default:
-		if s.pid > 0 {
-			_ = syscall.Kill(s.pid, syscall.SIGKILL)
-		}
+	if s.first != nil {
+		_ = s.first.Kill() // fails where it has ended, which is as well
 	}
 }
 
@@ -346,7 +347,7 @@ func (s *Session) Close() error {
 		if s.conn != nil {
 			s.conn.Close()
 		}
-		if s.pid > 0 {
+		if s.first != nil {
 			s.kill()
 			<-s.done
 		}
