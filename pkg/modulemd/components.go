@@ -10,12 +10,16 @@ import (
 // to, and that they can be put in an order.
 func (c *checker) components(all *Components, arches []string) {
 	p := data.at("components").at("rpms")
+	allowed := make(map[string]bool, len(arches))
+	for _, arch := range arches {
+		allowed[arch] = true
+	}
 	for _, key := range slices.Sorted(maps.Keys(all.RPMs)) {
 		if all.RPMs[key] == nil {
 			c.add(p.at(key), "has no value; write {} at least")
 			continue
 		}
-		c.componentRPM(p.at(key), key, all.RPMs[key], arches)
+		c.componentRPM(p.at(key), key, all.RPMs[key], allowed)
 	}
 	c.order(p, all.RPMs)
 	p = data.at("components").at("modules")
@@ -36,7 +40,7 @@ func (c *checker) components(all *Components, arches []string) {
 	}
 }
 
-func (c *checker) componentRPM(p *path, key string, r *ComponentRPM, arches []string) {
+func (c *checker) componentRPM(p *path, key string, r *ComponentRPM, allowed map[string]bool) {
 	c.check(p, key, CheckComponentName(key))
 	if r.Name != "" {
 		c.check(p.at("name"), r.Name, CheckComponentName(r.Name))
@@ -48,9 +52,9 @@ func (c *checker) componentRPM(p *path, key string, r *ComponentRPM, arches []st
 	c.words(p.at("arches"), r.Arches)
 	c.words(p.at("multilib"), r.Multilib)
 	for i, arch := range r.Arches {
-		if len(arches) > 0 && !slices.Contains(arches, arch) {
+		if len(allowed) > 0 && !allowed[arch] && !c.full() {
 			c.add(p.at("arches").item(i), "%s is not among the module's own arches (%s); add it to data.buildopts.arches or remove it here",
-				quote(arch), strings.Join(arches, ", "))
+				quote(arch), listed(slices.Sorted(maps.Keys(allowed)), ", "))
 		}
 	}
 }
@@ -72,7 +76,7 @@ func (c *checker) order(p *path, all map[string]*ComponentRPM) {
 			after = name
 		}
 		for i, dep := range r.BuildAfter {
-			if all[dep] == nil {
+			if all[dep] == nil && !c.full() {
 				c.add(p.at(name).at("buildafter").item(i), "%s is not a component of this module%s", quote(dep), didYouMean(dep, names))
 			}
 		}
@@ -81,7 +85,7 @@ func (c *checker) order(p *path, all map[string]*ComponentRPM) {
 		c.add(p.at(after).at("buildafter"), "components use buildafter (%s) and buildorder (%s); use one of them in the whole module", quote(after), quote(ordered))
 	}
 	if circle := findCircle(names, all); circle != nil {
-		c.add(p.at(circle[0]).at("buildafter"), "components wait for each other: %s; remove one of these", strings.Join(circle, " after "))
+		c.add(p.at(circle[0]).at("buildafter"), "components wait for each other: %s; remove one of these", listed(circle, " after "))
 	}
 }
 
@@ -127,6 +131,15 @@ func findCircle(names []string, all map[string]*ComponentRPM) []string {
 		}
 	}
 	return nil
+}
+
+// listed joins names for a message, the first twenty of them if there are more.
+func listed(names []string, separator string) string {
+	const most = 20
+	if len(names) <= most {
+		return strings.Join(names, separator)
+	}
+	return strings.Join(names[:most], separator) + separator + "..."
 }
 
 // didYouMean suggests the name that is nearest to a wrong one, if one is near.

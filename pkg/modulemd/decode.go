@@ -53,6 +53,9 @@ func (d *decoder) fields(n *yamlx.Node, p *path, known table) bool {
 			read(value, p)
 			return
 		}
+		if len(d.problems) >= maxProblems {
+			return // so many that suggestions would take long
+		}
 		hint := didYouMean(key.Text, slices.Sorted(maps.Keys(known)))
 		if hint == "" {
 			hint = "; remove it"

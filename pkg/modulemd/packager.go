@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // PackagerV2 is a modulemd-packager document of version 2: what a packager
@@ -136,9 +135,9 @@ func (p *PackagerV3) configuration(context string) (*Configuration, error) {
 	case len(names) == 0:
 		return nil, fmt.Errorf("%sdata.configurations is missing: write at least one, with context and platform", at)
 	case context == "":
-		return nil, fmt.Errorf("%sthe document has several configurations; choose a context: %s", at, strings.Join(names, ", "))
+		return nil, fmt.Errorf("%sthe document has several configurations; choose a context: %s", at, listed(names, ", "))
 	}
-	return nil, fmt.Errorf("%sthe document has no configuration with the context %q; it has %s", at, context, strings.Join(names, ", "))
+	return nil, fmt.Errorf("%sthe document has no configuration with the context %q; it has %s", at, context, listed(names, ", "))
 }
 
 // withoutDefault unmarks the default profiles: the defaults document says which

@@ -12,8 +12,11 @@ import (
 // A checker collects the problems of one document.
 type checker struct{ problems Problems }
 
+// full reports that no more problems are taken.
+func (c *checker) full() bool { return len(c.problems) >= maxProblems }
+
 func (c *checker) add(p *path, format string, args ...any) {
-	if len(c.problems) < maxProblems {
+	if !c.full() {
 		c.problems = append(c.problems, &Problem{Field: p.String(), Msg: fmt.Sprintf(format, args...), path: p})
 	}
 }

@@ -1,0 +1,6 @@
+//go:build race
+
+package yamlx
+
+// raceEnabled: the race detector multiplies what a process needs.
+const raceEnabled = true
