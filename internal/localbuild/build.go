@@ -32,12 +32,7 @@ func Build(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	defer t.close()
-	dir := cfg.Output
-	if dir == "" {
-		if dir, err = t.defaultOutput(); err != nil {
-			return nil, err
-		}
-	}
+	dir := t.cfg.Output
 	_, statErr := os.Stat(dir)
 	isNew := errors.Is(statErr, os.ErrNotExist)
 	out, err := openOutput(dir)
@@ -45,14 +40,19 @@ func Build(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	defer out.close()
-	j, err := readJournal(out.dir)
-	if err == nil {
-		err = t.settle(ctx, j, out.work("git"))
+	res, err := t.buildInto(ctx, out)
+	if res == nil && isNew {
+		_ = removeAll(out.dir) // nothing was decided: leave no trace
 	}
+	return res, err
+}
+
+func (t *task) buildInto(ctx context.Context, out *output) (*Result, error) {
+	j, err := readJournal(out.dir)
 	if err != nil {
-		if isNew && j == nil {
-			_ = removeAll(out.dir) // nothing was decided: leave no trace
-		}
+		return nil, err
+	}
+	if err := t.settle(ctx, j, out.work("git")); err != nil {
 		return nil, err
 	}
 	return t.build(ctx, out, j)
@@ -76,6 +76,7 @@ func (t *task) build(ctx context.Context, out *output, j *journal) (*Result, err
 	if err != nil {
 		return nil, err
 	}
+	res := &Result{Plan: t.plan, Output: out.dir, Repo: out.repo()}
 	// From here on the identity holds, whatever happens.
 	if j == nil {
 		j = &journal{Identity: t.plan.Identity, VersionFrom: t.plan.VersionFrom}
@@ -90,7 +91,6 @@ func (t *task) build(ctx context.Context, out *output, j *journal) (*Result, err
 		Builder: builder, Results: store, Slots: t.cfg.Jobs, KeepGoing: t.cfg.KeepGoing,
 		LogDir: out.logDir, Observe: t.cfg.Observe, Now: t.cfg.Now,
 	}
-	res := &Result{Plan: t.plan, Output: out.dir, Repo: out.repo()}
 	res.Outcomes, err = engine.Run(ctx, t.plan)
 	if err == nil {
 		err = t.finish(ctx, out, j, store, res)
@@ -138,12 +138,7 @@ func Plan(ctx context.Context, cfg Config) (*modulebuild.Plan, error) {
 		return nil, err
 	}
 	defer t.close()
-	dir := cfg.Output
-	if dir == "" {
-		if dir, err = t.defaultOutput(); err != nil {
-			return nil, err
-		}
-	}
+	dir := t.cfg.Output
 	if err := checkOurs(dir); err != nil {
 		return nil, err
 	}

@@ -45,21 +45,54 @@ func open(ctx context.Context, cfg Config) (*task, error) {
 func (t *task) close() { _ = removeAll(t.tmp) }
 
 func (t *task) read(ctx context.Context) error {
-	var ignore []string
-	if t.cfg.Output != "" {
-		ignore = append(ignore, t.cfg.Output)
+	if err := t.openModule(ctx); err != nil {
+		return err
 	}
-	module, err := source.OpenModule(ctx, t.cfg.Source, t.tmp, source.Options{Ignore: ignore, Log: t.cfg.Log})
+	file, err := os.Open(t.module.File)
 	if err != nil {
 		return err
 	}
-	t.module = module
-	docs, err := modulemd.ReadFile(module.File)
+	defer file.Close()
+	docs, err := modulemd.Read(file, t.documentName())
 	if err != nil {
 		return &modulebuild.InputError{Err: err, Msg: "reading the module's document"}
 	}
-	t.doc, err = buildable(docs, module.File, t.cfg.Context)
+	if t.doc, err = buildable(docs, t.documentName(), t.cfg.Context); err != nil {
+		return err
+	}
+	if t.cfg.Output == "" {
+		if t.cfg.Output, err = t.defaultOutput(); err != nil {
+			return err
+		}
+		// What an earlier run has put into the module's work tree is no change
+		// of it.
+		if !t.module.Clean {
+			return t.openModule(ctx)
+		}
+	}
+	return nil
+}
+
+func (t *task) openModule(ctx context.Context) (err error) {
+	t.module, err = source.OpenModule(ctx, t.cfg.Source, t.tmp, source.Options{Ignore: t.ignored(), Log: t.cfg.Log})
 	return err
+}
+
+// documentName is what messages call the module's document: a checkout of ours
+// tells nobody anything.
+func (t *task) documentName() string {
+	if t.module.URL != "" {
+		return t.module.URL + " " + filepath.Base(t.module.File)
+	}
+	return t.module.File
+}
+
+// ignored lists what does not count as part of any source.
+func (t *task) ignored() []string {
+	if t.cfg.Output == "" {
+		return nil
+	}
+	return []string{t.cfg.Output}
 }
 
 // buildable finds the one document in a file that can be built, and of a
@@ -144,8 +177,11 @@ func (t *task) settle(ctx context.Context, j *journal, cache string) error {
 	if j != nil {
 		plan.VersionFrom = j.VersionFrom
 	}
+	if err := plan.CheckProfiles(t.cfg.DefaultProfiles); err != nil {
+		return err
+	}
 	t.plan = plan
-	t.finder = &source.Finder{SRPMDir: t.cfg.SRPMDir, Lookaside: t.cfg.Lookaside, WorkDir: cache, Log: t.cfg.Log}
+	t.finder = &source.Finder{SRPMDir: t.cfg.SRPMDir, Lookaside: t.cfg.Lookaside, WorkDir: cache, Ignore: t.ignored(), Log: t.cfg.Log}
 	return t.pin(ctx)
 }
 

@@ -25,7 +25,8 @@ type FinishOptions struct {
 	DefaultProfiles []string
 	// DefaultStream makes the stream its module's default.
 	DefaultStream bool
-	// SourceURL and Commit are where the document is from, where that is git.
+	// SourceURL, of the form https://host/path?#ref, and Commit are where the
+	// document is from, where that is git.
 	SourceURL, Commit string
 }
 
@@ -208,7 +209,7 @@ func (p *Plan) finishedXMD(opts FinishOptions) *modulemd.Node {
 		mbs.Set("commit", modulemd.NewText(opts.Commit))
 	}
 	if opts.SourceURL != "" {
-		mbs.Set("scmurl", modulemd.NewText(opts.SourceURL+"?#"+opts.Commit))
+		mbs.Set("scmurl", modulemd.NewText(pinURL(opts.SourceURL, opts.Commit)))
 	}
 	mbs.Set("rpms", rpms)
 	xmd := modulemd.NewMap()
@@ -216,6 +217,27 @@ func (p *Plan) finishedXMD(opts FinishOptions) *modulemd.Node {
 		xmd.Set(key, p.Doc.XMD.Get(key)) // the document's own stays as it is
 	}
 	return xmd.Set("mbs", mbs)
+}
+
+// pinURL puts the commit where a source URL, https://host/path?#ref, has the ref.
+func pinURL(url, commit string) string {
+	base, _, _ := strings.Cut(url, "#")
+	if !strings.Contains(base, "?") {
+		base += "?"
+	}
+	return base + "#" + commit
+}
+
+// CheckProfiles tells whether the module has these profiles; the error is an
+// *InputError.
+func (p *Plan) CheckProfiles(names []string) error {
+	for _, name := range names {
+		if _, ok := p.Doc.Profiles[name]; !ok {
+			return &InputError{Where: "--default-profile " + name, Msg: "the module has no such profile; it has: " +
+				strings.Join(slices.Sorted(maps.Keys(p.Doc.Profiles)), ", ")}
+		}
+	}
+	return nil
 }
 
 // defaults makes the document without which dnf installs no profile.
@@ -229,11 +251,8 @@ func (p *Plan) defaults(opts FinishOptions) (*modulemd.Defaults, error) {
 	if opts.DefaultStream {
 		d.Stream = stream
 	}
-	for _, name := range opts.DefaultProfiles {
-		if _, ok := p.Doc.Profiles[name]; !ok {
-			return nil, &InputError{Where: "--default-profile", Msg: fmt.Sprintf("the module has no profile %q: it has %s", name,
-				strings.Join(slices.Sorted(maps.Keys(p.Doc.Profiles)), ", "))}
-		}
+	if err := p.CheckProfiles(opts.DefaultProfiles); err != nil {
+		return nil, err
 	}
 	d.Profiles[stream] = defaultProfiles(p.Doc.Profiles, opts.DefaultProfiles)
 	return d, nil
