@@ -137,9 +137,10 @@ type repeater struct {
 }
 
 func (r *repeater) Read(b []byte) (int, error) {
-	for i := range b {
-		b[i] = r.unit[r.pos]
-		r.pos = (r.pos + 1) % len(r.unit)
+	for done := 0; done < len(b); {
+		n := copy(b[done:], r.unit[r.pos:])
+		done += n
+		r.pos = (r.pos + n) % len(r.unit)
 	}
 	return len(b), nil
 }
@@ -179,7 +180,7 @@ func TestHostile(t *testing.T) {
 func readHostile(text string) {
 	var in io.Reader = strings.NewReader(text)
 	if unit, ok := strings.CutPrefix(text, largeCase); ok {
-		in = io.LimitReader(&repeater{unit: []byte(unit)}, 300<<20)
+		in = io.LimitReader(&repeater{unit: bytes.Repeat([]byte(unit), 10_000)}, 300<<20)
 	}
 	r := NewReader(in, "f", Limits{})
 	for {
