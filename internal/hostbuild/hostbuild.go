@@ -25,6 +25,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/kojimod/kojimod/internal/command"
 	"github.com/kojimod/kojimod/internal/sandbox"
@@ -42,18 +43,24 @@ type Options struct {
 	// MaxLog is how large a build.log may grow, in bytes; a build that prints
 	// more is ended. 0 stands for 1 GiB.
 	MaxLog int64
+
+	// MaxParse is how long reading one spec file may take: the programs that it
+	// names run then. 0 stands for two minutes.
+	MaxParse time.Duration
 }
 
 // A Builder is the modulebuild.Builder of this host.
 type Builder struct {
-	work    string
-	log     *slog.Logger
-	maxLog  int64
-	distro  string // for example "debian-12"
-	arch    string // what rpmbuild builds for by itself
-	libdir  string // rpm's %_libdir
-	rpmdb   string // directory of the host's RPM database
-	rpmHost bool   // packages of this host are RPMs
+	work   string
+	log    *slog.Logger
+	maxLog int64
+
+	maxParse time.Duration
+	distro   string // for example "debian-12"
+	arch     string // what rpmbuild builds for by itself
+	libdir   string // rpm's %_libdir
+	rpmdb    string // directory of the host's RPM database
+	rpmHost  bool   // packages of this host are RPMs
 }
 
 var _ modulebuild.Builder = (*Builder)(nil)
@@ -72,6 +79,10 @@ func New(opts Options) (*Builder, error) {
 	}
 	if b.maxLog <= 0 {
 		b.maxLog = 1 << 30
+	}
+	b.maxParse = opts.MaxParse
+	if b.maxParse <= 0 {
+		b.maxParse = 2 * time.Minute
 	}
 	for _, program := range []string{"rpm", "rpmbuild", "rpmspec"} {
 		if _, err := exec.LookPath(program); err != nil {

@@ -60,8 +60,18 @@ func (r *room) unpack(ctx context.Context, s *sandbox.Session, out *logFile) err
 }
 
 // readSpec asks rpm about the spec file, in the sandbox: reading one runs the
-// programs that it names.
+// programs that it names. After an error the sandbox may be over.
 func (r *room) readSpec(ctx context.Context, s *sandbox.Session) (*specInfo, error) {
+	inner, cancel := context.WithTimeout(ctx, r.b.maxParse)
+	defer cancel()
+	info, err := r.askSpec(inner, s)
+	if err != nil && ctx.Err() == nil && inner.Err() != nil {
+		return nil, r.badSpec(fmt.Sprintf("reading it takes longer than %v", r.b.maxParse))
+	}
+	return info, err
+}
+
+func (r *room) askSpec(ctx context.Context, s *sandbox.Session) (*specInfo, error) {
 	spec := specDir + "/" + r.spec
 	source, err := r.query(ctx, s, "--srpm", "--qf", requireFormat, spec)
 	if err != nil {
