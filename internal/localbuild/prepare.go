@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -57,7 +58,11 @@ func (t *task) read(ctx context.Context) error {
 	if err != nil {
 		return &modulebuild.InputError{Err: err, Msg: "reading the module's document"}
 	}
-	if t.doc, err = buildable(docs, t.documentName(), t.cfg.Context); err != nil {
+	found, err := buildable(docs, t.documentName())
+	if err != nil {
+		return err
+	}
+	if err := t.take(found); err != nil {
 		return err
 	}
 	if t.cfg.Output == "" {
@@ -95,28 +100,47 @@ func (t *task) ignored() []string {
 	return []string{t.cfg.Output}
 }
 
-// buildable finds the one document in a file that can be built, and of a
-// document with several contexts the one to build.
-func buildable(docs []modulemd.Document, file string, context modulemd.Context) (*modulemd.Stream, error) {
+// buildable finds the one document in a file that can be built.
+func buildable(docs []modulemd.Document, file string) (modulemd.Document, error) {
 	var found modulemd.Document
 	for _, d := range docs {
 		switch d.(type) {
 		case *modulemd.Stream, *modulemd.PackagerV2, *modulemd.PackagerV3:
 			if found != nil {
-				return nil, &modulebuild.InputError{Where: file, Msg: "it holds several modules: one can be built at a time"}
+				return nil, &modulebuild.InputError{Where: d.Position().String(), Msg: "another module: one can be built at a time"}
 			}
 			found = d
 		}
 	}
+	if found == nil {
+		return nil, &modulebuild.InputError{Where: file, Msg: "it holds no module that could be built, but only other metadata"}
+	}
+	return found, nil
+}
+
+// take makes of a document the stream that is built; of one with several
+// contexts, that of one of them.
+func (t *task) take(found modulemd.Document) (err error) {
 	switch d := found.(type) {
 	case *modulemd.Stream:
-		return d, nil
+		t.doc = d
 	case *modulemd.PackagerV2:
-		return d.ToStream(), nil
+		t.doc = d.ToStream()
+		for _, p := range d.Foreign {
+			t.cfg.Log.Warn(p.Error())
+		}
 	case *modulemd.PackagerV3:
-		return configuration(d, file, context)
+		t.doc, err = configuration(d, t.documentName(), t.cfg.Context)
+		// The stream does not keep which profiles are marked as default.
+		if len(t.cfg.DefaultProfiles) == 0 {
+			for _, name := range slices.Sorted(maps.Keys(d.Profiles)) {
+				if d.Profiles[name].Default {
+					t.cfg.DefaultProfiles = append(t.cfg.DefaultProfiles, name)
+				}
+			}
+		}
 	}
-	return nil, &modulebuild.InputError{Where: file, Msg: "it holds no module that could be built, but only other metadata"}
+	return err
 }
 
 func configuration(d *modulemd.PackagerV3, file string, context modulemd.Context) (*modulemd.Stream, error) {

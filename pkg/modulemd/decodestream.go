@@ -48,10 +48,18 @@ func (d *decoder) packagerV2(v *PackagerV2, body *yamlx.Node) {
 		"demodularized": d.rpms(&v.Demodularized),
 		"components":    d.components(&v.Components),
 	}
-	// Keys of the built document are the likeliest mistake here.
-	for _, key := range []string{"name", "stream", "version", "context", "static_context", "arch", "servicelevels", "xmd", "buildopts", "artifacts"} {
+	const advice = "is not a key of modulemd-packager version 2; use \"document: modulemd\", or modulemd-packager version 3, to set it"
+	// Keys that only a built module has.
+	for _, key := range []string{"static_context", "arch", "servicelevels", "artifacts"} {
+		known[key] = func(n *yamlx.Node, p *path) { d.add(n, p, advice) }
+	}
+	for key, read := range map[string]field{
+		"name": text(d, &v.Name), "stream": text(d, &v.Stream), "version": d.uint(&v.Version), "context": text(d, &v.Context),
+		"xmd": d.xmd(&v.XMD), "buildopts": d.buildOpts(&v.BuildOpts),
+	} {
 		known[key] = func(n *yamlx.Node, p *path) {
-			d.add(n, p, "is not a key of modulemd-packager version 2; use \"document: modulemd\", or modulemd-packager version 3, to set it")
+			v.Foreign = append(v.Foreign, &Problem{Pos: d.pos(n), Document: d.number, Field: p.String(), Msg: advice})
+			read(n, p)
 		}
 	}
 	d.fields(body, data, known)

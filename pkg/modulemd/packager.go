@@ -7,8 +7,7 @@ import (
 )
 
 // PackagerV2 is a modulemd-packager document of version 2: what a packager
-// writes for a module whose name and stream come from its repository. It has
-// no name, stream, build options or free-form data.
+// writes for a module whose name and stream come from its repository.
 type PackagerV2 struct {
 	Summary       string
 	Description   string
@@ -20,7 +19,19 @@ type PackagerV2 struct {
 	Filter        []string
 	Demodularized []string
 	Components    Components
-	Pos           Position
+
+	// What follows is not in the format. Packagers write it all the same, and it
+	// means what it means in a Stream. Foreign says where it stands: libmodulemd
+	// passes over these keys, and refuses them when it is strict.
+	Name      string
+	Stream    StreamName
+	Version   uint64
+	Context   Context
+	XMD       *Node
+	BuildOpts BuildOpts
+	Foreign   Problems
+
+	Pos Position
 }
 
 // Type gives "modulemd-packager", 2.
@@ -30,9 +41,10 @@ func (p *PackagerV2) Type() (string, uint64) { return "modulemd-packager", 2 }
 func (p *PackagerV2) Position() Position { return p.Pos }
 
 // ToStream gives the stream document that p stands for. Its name and stream
-// are empty. It shares p's maps and slices.
+// are usually empty. It shares p's maps and slices.
 func (p *PackagerV2) ToStream() *Stream {
 	return &Stream{
+		Name: p.Name, Stream: p.Stream, Version: p.Version, Context: p.Context, XMD: p.XMD, BuildOpts: p.BuildOpts,
 		Summary: p.Summary, Description: p.Description, License: License{Module: p.License},
 		Dependencies: p.Dependencies, References: p.References, Profiles: p.Profiles,
 		API: p.API, Filter: p.Filter, Demodularized: p.Demodularized,

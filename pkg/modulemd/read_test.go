@@ -1,6 +1,7 @@
 package modulemd
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ f:3:1: document 1: data.license.module: is missing; write the licence of the mod
 		{"all problems of a document", v3Head + "  sumary: x\n  xmd: []\n  colour: red\n", `f:6:3: document 1: data.sumary: unknown key; did you mean "summary"?
 f:7:8: document 1: data.xmd: expected a mapping, found a list
 f:8:3: document 1: data.colour: unknown key; remove it`},
-		{"key of a built module", v2Head + "  name: m\n", `f:7:9: document 1: data.name: is not a key of modulemd-packager version 2; use "document: modulemd", or modulemd-packager version 3, to set it`},
+		{"key of a built module", v2Head + "  arch: m\n", `f:7:9: document 1: data.arch: is not a key of modulemd-packager version 2; use "document: modulemd", or modulemd-packager version 3, to set it`},
 		{"list where text belongs", streamHead + "  arch: [x86_64]\n", "f:9:9: document 1: data.arch: expected text, found a list"},
 		{"nothing where a mapping belongs", streamHead + "  api:\n", "f:9:7: document 1: data.api: expected a mapping, found nothing"},
 		{"boolean", streamHead + "  static_context: True\n", `f:9:19: document 1: data.static_context: expected true or false, found "True"`},
@@ -190,5 +191,30 @@ func TestPositions(t *testing.T) {
 	want := map[string]Position{"document": at(2, 1), "configuration": at(30, 5), "macros": at(23, 17), "component": at(48, 7)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Keys that the format lacks but packagers write are read, written again, and
+// told.
+func TestForeignKeys(t *testing.T) {
+	text := v2Head + "  name: m\n  stream: 1.10\n  buildopts: {rpms: {macros: '%a 1'}}\n"
+	docs, err := Read(strings.NewReader(text), "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := docs[0].(*PackagerV2)
+	s := p.ToStream()
+	if s.Name != "m" || s.Stream != "1.10" || s.BuildOpts.RPMs.Macros != "%a 1" {
+		t.Errorf("name %q, stream %q, macros %q", s.Name, s.Stream, s.BuildOpts.RPMs.Macros)
+	}
+	if len(p.Foreign) != 3 || p.Foreign[1].Field != "data.stream" || p.Foreign[1].Pos.Line != 8 {
+		t.Errorf("foreign: %v", p.Foreign)
+	}
+	var out bytes.Buffer
+	if err := Write(&out, p); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "\n  stream: \"1.10\"\n") {
+		t.Errorf("written without its stream:\n%s", out.String())
 	}
 }

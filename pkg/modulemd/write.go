@@ -85,20 +85,9 @@ func (s *Stream) build() *builder {
 	return &b
 }
 
-// build gives the data of a modulemd-packager document of version 2.
-func (p *PackagerV2) build() *builder {
-	var b, license builder
-	b.text("summary", p.Summary)
-	b.folded("description", p.Description)
-	license.set("module", p.License)
-	b.sub("license", &license)
-	b.dependencies(p.Dependencies)
-	b.references(p.References)
-	b.profiles(p.Profiles)
-	b.rpmLists(p.API, p.Filter, p.Demodularized)
-	b.sub("components", p.Components.build())
-	return &b
-}
+// build gives the data of a modulemd-packager document of version 2, and what is
+// foreign to it.
+func (p *PackagerV2) build() *builder { return p.ToStream().build() }
 
 // build gives the data of a modulemd-packager document of version 3.
 func (p *PackagerV3) build() *builder {
