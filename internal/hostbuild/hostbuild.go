@@ -56,7 +56,6 @@ type Builder struct {
 	maxLog int64
 
 	maxParse time.Duration
-	distro   string // for example "debian-12"
 	arch     string // what rpmbuild builds for by itself
 	libdir   string // rpm's %_libdir
 	rpmdb    string // directory of the host's RPM database
@@ -129,7 +128,6 @@ func (b *Builder) inspect() error {
 			b.rpmHost = b.rpmHost || strings.TrimSpace(name) != "gpg-pubkey"
 		}
 	}
-	b.distro = distribution()
 	return nil
 }
 
@@ -156,7 +154,7 @@ func distribution() string {
 }
 
 // Name is "host:", the distribution and the architecture: "host:fedora-42-x86_64".
-func (b *Builder) Name() string { return "host:" + b.distro + "-" + b.arch }
+func (b *Builder) Name() string { return Name(b.arch) }
 
 func (b *Builder) checkArch(job modulebuild.Job) error {
 	if job.Arch == b.arch || job.Arch == "noarch" || job.Arch == "" {

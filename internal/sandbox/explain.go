@@ -87,7 +87,9 @@ func explainClone(err error, userNS bool) error {
 	default:
 		return fmt.Errorf("making namespaces: %w", err)
 	}
-	return fmt.Errorf("an ordinary user may not make user namespaces here (%w): %s, or %s", err, why, remedy)
+	// Not wrapped: the kernel's "no space left on device" means its limit of
+	// namespaces here, and callers look for full disks.
+	return fmt.Errorf("an ordinary user may not make user namespaces here (%v): %s, or %s", err, why, remedy)
 }
 
 // explainMount says why something could not be mounted.
