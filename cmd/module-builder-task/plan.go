@@ -38,7 +38,7 @@ another one when the module is built.`,
 			if !ok {
 				return usageError{fmt.Errorf("--format %s: there are table, json and dot", format)}
 			}
-			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+			log := slog.New(&textHandler{w: cmd.ErrOrStderr(), min: slog.LevelWarn})
 			cfg, err := o.config(cmd.Context(), args[0], log)
 			if err != nil {
 				return err

@@ -191,6 +191,7 @@ func (ui *buildUI) resultJSON(ctx context.Context, res *localbuild.Result, err e
 // A textHandler writes messages as people read them: "warning: text (key value)".
 type textHandler struct {
 	w     io.Writer
+	min   slog.Level
 	attrs []slog.Attr
 }
 
@@ -218,7 +219,7 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 }
 
 func (h *textHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &textHandler{h.w, append(append([]slog.Attr(nil), h.attrs...), attrs...)}
+	return &textHandler{h.w, h.min, append(append([]slog.Attr(nil), h.attrs...), attrs...)}
 }
 
 func (h *textHandler) WithGroup(string) slog.Handler { return h }

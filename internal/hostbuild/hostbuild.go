@@ -85,8 +85,7 @@ func New(opts Options) (*Builder, error) {
 	}
 	for _, program := range []string{"rpm", "rpmbuild", "rpmspec"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return nil, &modulebuild.InputError{Where: program, Err: err,
-				Msg: "it is needed to build on this host; install it with \"dnf install rpm-build\" or \"apt-get install rpm\""}
+			return nil, fmt.Errorf("%s is needed to build on this host; install it with \"dnf install rpm-build\" or \"apt-get install rpm\": %w", program, err)
 		}
 	}
 	if err := sandbox.Sweep(work); err != nil {

@@ -66,6 +66,7 @@ type maker struct {
 	extra map[string][]string // component to further binary packages
 	fail  map[string]error
 	spoil func(*Package)
+	sleep map[string]time.Duration
 
 	mu   sync.Mutex
 	jobs []Job
@@ -76,6 +77,7 @@ func (b *maker) Name() string { return "maker" }
 func (b *maker) Prepare(context.Context, []Job) error { return nil }
 
 func (b *maker) Build(_ context.Context, job Job) (Result, error) {
+	time.Sleep(b.sleep[job.Component])
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.jobs = append(b.jobs, job)
