@@ -2,8 +2,6 @@ package hostbuild
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"sort"
 	"strings"
 
 	"github.com/kojimod/kojimod/internal/atomicfile"
@@ -83,93 +80,87 @@ func (r *room) packageFiles(dir string) ([]string, error) {
 }
 
 // collect copies the packages to the job's OutDir and reads them back.
-func (r *room) collect(ctx context.Context) (result modulebuild.Result, err error) {
-	defer func() {
-		if err == nil {
-			return
-		}
-		for _, p := range result.Packages {
-			_ = os.Remove(p.Path)
-		}
-		result = modulebuild.Result{}
-	}()
+func (r *room) collect(ctx context.Context) (modulebuild.Result, error) {
+	packages, err := r.takeAll(ctx)
+	if err != nil {
+		r.discard()
+		return modulebuild.Result{}, err
+	}
+	return modulebuild.Result{Packages: packages}, atomicfile.SyncDir(r.job.OutDir)
+}
+
+// discard empties OutDir.
+func (r *room) discard() {
+	found, err := filepath.Glob(filepath.Join(r.job.OutDir, "*.rpm"))
+	for _, path := range found {
+		err = errors.Join(err, os.Remove(path))
+	}
+	if err != nil {
+		r.b.log.Warn("cannot remove packages of a failed build", "component", r.job.Component, "error", err)
+	}
+}
+
+func (r *room) takeAll(ctx context.Context) ([]modulebuild.Package, error) {
 	root, err := os.OpenRoot(r.host(topdir))
 	if err != nil {
-		return result, err
+		return nil, err
 	}
 	defer root.Close()
 	names := make(map[string]bool)
-	binaries, sources := 0, 0
 	for _, dir := range []string{"RPMS", "SRPMS"} {
 		files, err := r.packageFiles(dir)
 		if err != nil {
-			return result, err
+			return nil, err
 		}
 		for _, file := range files {
 			if err := ctx.Err(); err != nil {
-				return result, err
+				return nil, err
 			}
 			if names[path.Base(file)] {
-				return result, fmt.Errorf("built two packages named %s", path.Base(file))
+				return nil, fmt.Errorf("built two packages named %s", path.Base(file))
 			}
 			names[path.Base(file)] = true
-			pkg, err := r.take(root, file)
-			if err != nil {
-				return result, fmt.Errorf("taking the built package %s: %w", file, err)
-			}
-			result.Packages = append(result.Packages, pkg)
-			if pkg.SourceRPM == "" {
-				sources++
-			} else {
-				binaries++
+			if err := r.take(root, file); err != nil {
+				return nil, fmt.Errorf("taking the built package %s: %w", file, err)
 			}
 		}
 	}
+	packages, err := modulebuild.ReadPackages(ctx, r.job.Component, r.job.OutDir)
+	if err != nil {
+		return nil, err
+	}
+	sources := 0
+	for _, pkg := range packages {
+		if pkg.SourceRPM == "" {
+			sources++
+		}
+	}
 	if sources != 1 {
-		return result, fmt.Errorf("rpmbuild made %d source packages, not one", sources)
+		return nil, fmt.Errorf("rpmbuild made %d source packages, not one", sources)
 	}
-	if binaries == 0 {
-		return result, errors.New("rpmbuild made no binary package: the spec file has no %files section that applies")
+	if len(packages) == sources {
+		return nil, errors.New("rpmbuild made no binary package: the spec file has no %files section that applies")
 	}
-	sort.Slice(result.Packages, func(i, j int) bool { return result.Packages[i].Path < result.Packages[j].Path })
-	return result, atomicfile.SyncDir(r.job.OutDir)
+	return packages, nil
 }
 
 // take copies one package to OutDir, with the job's time as its file's time.
-func (r *room) take(root *os.Root, file string) (pkg modulebuild.Package, err error) {
+func (r *room) take(root *os.Root, file string) (err error) {
 	from, err := root.Open(file)
 	if err != nil {
-		return pkg, err
+		return err
 	}
 	defer from.Close()
-	out, err := filepath.Abs(r.job.OutDir)
+	f, err := atomicfile.Create(filepath.Join(r.job.OutDir, path.Base(file)), 0o644)
 	if err != nil {
-		return pkg, err
-	}
-	to := filepath.Join(out, path.Base(file))
-	f, err := atomicfile.Create(to, 0o644)
-	if err != nil {
-		return pkg, err
+		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	hash := sha256.New()
-	size, err := io.Copy(io.MultiWriter(f, hash), from)
-	if err != nil {
-		return pkg, err
+	if _, err := io.Copy(f, from); err != nil {
+		return err
 	}
 	if err := os.Chtimes(f.Name(), r.job.Time, r.job.Time); err != nil {
-		return pkg, err
+		return err
 	}
-	if err := f.Commit(); err != nil {
-		return pkg, err
-	}
-	header, err := rpmfile.ReadFile(to)
-	if err != nil {
-		return pkg, err
-	}
-	if err := header.CheckNames(); err != nil {
-		return pkg, err
-	}
-	return modulebuild.Package{Component: r.job.Component, Path: to, NEVRA: header.NEVRA(), SourceRPM: header.SourceRPM(),
-		License: header.License(), Label: header.ModularityLabel(), SHA256: hex.EncodeToString(hash.Sum(nil)), Size: size}, nil
+	return f.Commit()
 }
