@@ -92,9 +92,9 @@ func Output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 		if len(cmd.Args) > 0 {
 			name = cmd.Args[0]
 		}
-		return stdout.Bytes(), &Error{Program: name, Stderr: tail(stderr.String(), 20), Err: err}
+		return stdout.buf.Bytes(), &Error{Program: name, Stderr: tail(stderr.buf.String(), 20), Err: err}
 	}
-	return stdout.Bytes(), err
+	return stdout.buf.Bytes(), err
 }
 
 // Error is the failure of an outside program.
@@ -122,18 +122,18 @@ func ExitCode(err error) int {
 	return -1
 }
 
+// limitedBuffer does not embed its buffer: io.Copy would find Buffer.ReadFrom and
+// go round the limit.
 type limitedBuffer struct {
-	bytes.Buffer
+	buf       bytes.Buffer
 	truncated bool
 }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if room := maxOutput - b.Len(); len(p) > room {
-		b.truncated = true
-		b.Buffer.Write(p[:max(room, 0)])
-		return len(p), nil
-	}
-	return b.Buffer.Write(p)
+	room := max(maxOutput-b.buf.Len(), 0)
+	b.truncated = b.truncated || len(p) > room
+	b.buf.Write(p[:min(len(p), room)])
+	return len(p), nil
 }
 
 func tail(s string, lines int) string {

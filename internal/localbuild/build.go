@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/kojimod/kojimod/internal/source"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
@@ -160,17 +159,4 @@ func Plan(ctx context.Context, cfg Config) (*modulebuild.Plan, error) {
 // not of the build or of this machine.
 func IsInputError(err error) bool {
 	return errors.As(err, new(*modulebuild.InputError)) || source.IsBadInput(err)
-}
-
-// Elapsed gives a duration as people read it: 0.4s, 12s, 3m05s.
-func Elapsed(d time.Duration) string {
-	switch {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
 }
