@@ -1,5 +1,5 @@
 // Package buildlog deals in the output of builds, which can be of any size and
-// hold anything.
+// hold anything. What it gives is fit for a terminal.
 package buildlog
 
 import (
@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/kojimod/kojimod/internal/safetext"
 )
 
 // maxLine is how much of a line is passed on or shown.
@@ -44,7 +46,7 @@ func (l *lines) add(p []byte) {
 
 func (l *lines) flush() {
 	if l.each != nil {
-		l.each(strings.ToValidUTF8(string(bytes.TrimSuffix(l.part, []byte("\r"))), "\uFFFD"))
+		l.each(safetext.Line(string(bytes.TrimSuffix(l.part, []byte("\r")))))
 	}
 	l.part = l.part[:0]
 }
@@ -74,7 +76,7 @@ func Tail(path string, n int) string {
 	if err != nil {
 		return ""
 	}
-	all := strings.Split(strings.TrimRight(strings.ToValidUTF8(string(data), "\uFFFD"), "\n"), "\n")
+	all := strings.Split(strings.TrimRight(safetext.Text(string(data)), "\n"), "\n")
 	all = all[max(0, len(all)-n):]
 	for i, line := range all {
 		if len(line) > maxLine {

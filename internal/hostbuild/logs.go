@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/kojimod/kojimod/internal/safetext"
 )
 
 const (
@@ -73,7 +73,7 @@ func (l *logFile) endLine() error {
 	if l.cut {
 		l.line = append(l.line, " [cut]"...)
 	}
-	text := printable(l.line)
+	text := safetext.Line(string(l.line))
 	l.full = l.full || strings.Contains(text, "No space left on device")
 	l.tail = append(l.tail, text)
 	if len(l.tail) > tailLines {
@@ -113,20 +113,4 @@ func (l *logFile) tailText() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Join(l.tail, "\n")
-}
-
-// printable makes a line safe for terminals: no control characters, valid UTF-8.
-func printable(line []byte) string {
-	if !utf8.Valid(line) {
-		line = bytes.ToValidUTF8(line, []byte("\ufffd"))
-	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case unicode.IsControl(r):
-			return -1
-		}
-		return r
-	}, string(line))
 }

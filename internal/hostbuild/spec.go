@@ -12,6 +12,7 @@ import (
 
 	"github.com/kojimod/kojimod/internal/rpmfile"
 	"github.com/kojimod/kojimod/internal/rpmver"
+	"github.com/kojimod/kojimod/internal/safetext"
 	"github.com/kojimod/kojimod/internal/sandbox"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
 )
@@ -189,7 +190,7 @@ func firstLines(text string) string {
 		lines = append(lines[:tailLines], "…")
 	}
 	for i := range lines {
-		lines[i] = printable([]byte(lines[i]))
+		lines[i] = safetext.Line(lines[i])
 	}
 	return strings.Join(lines, "\n")
 }

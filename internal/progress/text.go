@@ -2,50 +2,20 @@ package progress
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kojimod/kojimod/internal/safetext"
 )
 
 // maxText is how many bytes of a line are looked at; no screen shows more.
 const maxText = 4 << 10
 
-// escapes are the sequences that a terminal would obey (ECMA-48): control
-// sequences, strings (titles, links, device control) with their end, and the
-// short ones. What is left of a broken one loses its ESC and is shown.
-var escapes = regexp.MustCompile(
-	"(?:\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]" +
-		"|(?:\x1b[\\]PX^_]|[\u009d\u0090\u0098\u009e\u009f])[^\x07\x1b\u009c]*(?:\x07|\x1b\\\\|\u009c)" +
-		"|\x1b[ -/]*[0-Z\\\\^-~]")
-
 // clean makes one line of text that does nothing on a terminal but be seen.
 func clean(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText]
-	}
-	s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	s = escapes.ReplaceAllString(s, "")
-	marks := 0
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n' || r == '\r':
-			return ' '
-		case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
-			return -1
-		case r == 0xfe0e || r == 0xfe0f: // they make widths uncertain
-			return -1
-		case unicode.In(r, unicode.Mn, unicode.Me):
-			if marks++; marks > 2 { // heaps of accents cover other lines
-				return -1
-			}
-			return r
-		}
-		marks = 0
-		return r
-	}, s)
-	return strings.TrimSpace(s)
+	return strings.TrimSpace(safetext.Line(s[:min(len(s), maxText)]))
 }
 
 // lastLine is what a terminal would show of s in the end: a progress bar
