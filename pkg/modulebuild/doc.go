@@ -14,5 +14,7 @@
 //	schedule.go      running it, as much at once as the order allows
 //	takeover.go      what an earlier run has built already
 //	engine.go        a plan, a Builder and the results so far, to packages
+//	packages.go      reading back what was built
 //	finish.go        packages to finished module metadata
+//	defaults.go      the document that makes its profiles installable
 package modulebuild

@@ -200,11 +200,14 @@ func (p *Plan) check(c *Component, result Result) error {
 	}
 	label := p.Identity.NSVC()
 	for _, pkg := range result.Packages {
+		if arch := pkg.NEVRA.Arch; pkg.SourceRPM != "" && arch != p.Identity.Arch && arch != "noarch" {
+			return fmt.Errorf("package %s is not for %s, which is built for", pkg.NEVRA, p.Identity.Arch)
+		}
 		if !hasDistTag(pkg.NEVRA.Release, p.Identity.DistTag) {
 			return fmt.Errorf("package %s has no .%s in its release: write %%{?dist} in the spec's Release", pkg.NEVRA, p.Identity.DistTag)
 		}
 		if pkg.Label != label {
-			return fmt.Errorf("package %s has the MODULARITYLABEL %q instead of %q: does its spec set ModularityLabel or %%modularitylabel?",
+			return fmt.Errorf("package %s has the MODULARITYLABEL %q instead of %q: does its spec define %%modularitylabel?",
 				pkg.NEVRA, pkg.Label, label)
 		}
 		if pkg.SourceRPM == "" && !slices.Contains(c.Names, pkg.NEVRA.Name) {

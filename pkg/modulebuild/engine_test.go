@@ -25,7 +25,7 @@ type memory struct {
 	damage  string
 }
 
-func (m *memory) Find(component, key string) (*Record, string, error) {
+func (m *memory) Find(_ context.Context, component, key string) (*Record, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	rec := m.records[component+" "+key]
@@ -127,7 +127,7 @@ func testPlan(t testing.TB, doc *modulemd.Stream, sources map[string]string, res
 			c.Source.Digest = d
 		}
 	}
-	if err := plan.TakeOver("maker", results); err != nil {
+	if err := plan.TakeOver(t.Context(), "maker", results); err != nil {
 		t.Fatal(err)
 	}
 	return plan
@@ -174,6 +174,9 @@ func TestEngineTakesOver(t *testing.T) {
 			d.Components.RPMs["y"] = &modulemd.ComponentRPM{BuildAfter: []string{"c"}}
 		}, map[string]State{"a": TakenOver, "b": TakenOver, "c": TakenOver, "x": TakenOver, "y": Built},
 			map[string]string{"y": "it was not built before"}},
+		{"another platform", func(d *modulemd.Stream, _ map[string]string, _ *memory) {
+			d.Dependencies = []modulemd.Dependencies{{BuildRequires: map[string][]string{"platform": {"f41"}}}}
+		}, map[string]State{"a": Built, "b": Built, "c": Built, "x": Built}, nil},
 		{"another order", func(d *modulemd.Stream, _ map[string]string, _ *memory) {
 			d.Components.RPMs["c"].BuildAfter = []string{"a"}
 		}, map[string]State{"a": TakenOver, "b": TakenOver, "c": Built, "x": TakenOver},
@@ -261,6 +264,11 @@ func TestEngineReadsPackagesBack(t *testing.T) {
 	}{
 		{"no dist tag", func(p *Package) { p.NEVRA.Release = "1" }, "has no .module+1+"},
 		{"another label", func(p *Package) { p.Label = "other:1:1:1" }, `the MODULARITYLABEL "other:1:1:1" instead of "m:1:5:`},
+		{"another architecture", func(p *Package) {
+			if p.SourceRPM != "" {
+				p.NEVRA.Arch = "i686"
+			}
+		}, "is not for x86_64"},
 		{"no label", func(p *Package) { p.Label = "" }, `the MODULARITYLABEL "" instead`},
 		{"another source package", func(p *Package) { p.NEVRA.Name = "other" }, "the source package is called other, not a"},
 	} {
@@ -316,7 +324,6 @@ func TestFinish(t *testing.T) {
 	wantWarnings := []string{
 		"api names a-devel, which is built but filtered out of the module",
 		"api names nobody, which no component has built",
-		"profile buildroot names gone, which no component has built",
 		"filter names never, which no component has built",
 	}
 	if diff := cmp.Diff(wantWarnings, f.Warnings); diff != "" {
@@ -466,7 +473,7 @@ func TestNewPlanRefuses(t *testing.T) {
 		}, "modules inside modules"},
 		{"not for this architecture", func(d *modulemd.Stream, _ *Options) { d.BuildOpts.Arches = []string{"s390x"} }, "buildopts.arches"},
 		{"no stream", func(d *modulemd.Stream, _ *Options) { d.Stream = "" }, "no data.stream"},
-		{"a stream that leaves the directory", func(d *modulemd.Stream, _ *Options) { d.Stream = "../x" }, `data.stream: "../x" has a`},
+		{"a stream that leaves the directory", func(d *modulemd.Stream, _ *Options) { d.Stream = "../x" }, `data.stream: "../x" cannot be built under`},
 		{"a bad macro", func(d *modulemd.Stream, _ *Options) { d.BuildOpts.RPMs.Macros = "%a 1\n%b\n" }, "line 2 of the macros"},
 		{"another version than decided", func(_ *modulemd.Stream, o *Options) {
 			o.Decided = &Identity{Name: "m", Stream: "1", Version: 4, Arch: "x86_64"}
@@ -474,6 +481,22 @@ func TestNewPlanRefuses(t *testing.T) {
 		{"another module than decided", func(_ *modulemd.Stream, o *Options) {
 			o.Decided = &Identity{Name: "n", Stream: "1", Version: 5, Arch: "x86_64"}
 		}, "holds a build of module n:1"},
+		{"a macro that would unmark the packages", func(d *modulemd.Stream, _ *Options) { d.BuildOpts.RPMs.Macros = "%dist .x" }, "defines %dist"},
+		{"a stream that is a macro", func(d *modulemd.Stream, _ *Options) { d.Stream = "5%%0" }, `"5%%0" cannot be built under`},
+		{"an option among the buildroot's packages", func(d *modulemd.Stream, _ *Options) {
+			d.Profiles = map[string]modulemd.Profile{"buildroot": {RPMs: []string{"--setopt=x"}}}
+		}, "data.profiles.buildroot"},
+		{"nothing for this architecture", func(d *modulemd.Stream, _ *Options) { d.Components.RPMs["a"].Arches = []string{"s390x"} }, "no component of the module is built for x86_64"},
+		{"an architecture that is a path", func(_ *modulemd.Stream, o *Options) { o.Arch = "../x" }, "the architecture"},
+		{"a time beyond all", func(_ *modulemd.Stream, o *Options) { o.Epoch = time.Unix(999999999999999, 0) }, "no time that a package can record"},
+		{"another platform than decided", func(_ *modulemd.Stream, o *Options) {
+			o.Platform = &ModuleStream{"platform", "f41"}
+			o.Decided = &Identity{Name: "m", Stream: "1", Version: 5, Arch: "x86_64", BuildRequires: map[string]string{"platform": "f40"}}
+		}, "holds a build with platform:f40, and platform:f41 is asked for"},
+		{"another time than decided", func(_ *modulemd.Stream, o *Options) {
+			o.Epoch = time.Unix(5, 0)
+			o.Decided = &Identity{Name: "m", Stream: "1", Version: 5, Arch: "x86_64", Time: time.Unix(4, 0)}
+		}, "holds a build of time 4"},
 		{"a platform with a dash", func(_ *modulemd.Stream, o *Options) {
 			o.Platform = &ModuleStream{"platform", "el8-beta"}
 		}, "el8-beta"},

@@ -10,8 +10,8 @@ import (
 )
 
 // A Graph says which components come before which. Components are numbered in
-// an order in which each stands behind all that come before it, otherwise by
-// name.
+// an order in which each stands behind all that come before it; the same
+// components have the same order.
 type Graph struct {
 	Names  []string
 	before [][]int // direct predecessors, which may be barriers
@@ -60,7 +60,7 @@ func groupGraph(names []string, components map[string]*modulemd.ComponentRPM) *G
 		}
 		return 0
 	})
-	g := newGraph(names, 0)
+	g := newGraph(names)
 	barrier := -1
 	for start := 0; start < len(names); {
 		end := start + 1
@@ -101,7 +101,7 @@ func edgeGraph(names []string, components map[string]*modulemd.ComponentRPM) (*G
 			Msg:   "buildafter goes round in a circle: " + strings.Join(append(cycle, cycle[0]), " after "),
 		}
 	}
-	g := newGraph(order, 0)
+	g := newGraph(order)
 	index := make(map[string]int, len(order))
 	for i, n := range order {
 		index[n] = i
@@ -116,9 +116,8 @@ func edgeGraph(names []string, components map[string]*modulemd.ComponentRPM) (*G
 	return g, nil
 }
 
-// topological sorts names so that each stands behind its dependencies, the
-// smallest name first where there is a choice. Where that cannot be done it
-// returns a cycle.
+// topological sorts names so that each stands behind its dependencies. Where that
+// cannot be done it returns a cycle.
 func topological(names []string, deps func(string) []string) (order, cycle []string) {
 	const (
 		open = 1
@@ -166,9 +165,9 @@ func topological(names []string, deps func(string) []string) (order, cycle []str
 	return order, nil
 }
 
-func newGraph(names []string, edges int) *Graph {
+func newGraph(names []string) *Graph {
 	n := len(names)
-	return &Graph{Names: names, before: make([][]int, n, n+edges), after: make([][]int, n, n+edges), nodes: n}
+	return &Graph{Names: names, before: make([][]int, n), after: make([][]int, n), nodes: n}
 }
 
 func (g *Graph) addBarrier() int {

@@ -24,6 +24,9 @@ type Identity struct {
 	Context modulemd.Context `json:"context"`
 	Arch    string           `json:"arch"` // the architecture that is built for
 	DistTag string           `json:"dist_tag"`
+	// BuildRequires are the module streams that it is built with, the platform
+	// among them.
+	BuildRequires map[string]string `json:"build_requires,omitempty"`
 	// Time is "now" for everything that packages and metadata record. UTC.
 	Time time.Time `json:"time"`
 }
@@ -92,13 +95,16 @@ func streamNumber(stream string) (string, bool) {
 	return whole.String(), true
 }
 
+// newestTime is the last second that an RPM's build time can hold.
+var newestTime = time.Unix(1<<32-1, 0).UTC()
+
 // versionDate finds the 14 digits of a date at the end of a version.
 var versionDate = regexp.MustCompile(`[0-9]{14}$`)
 
 // VersionDate is the time that a version's last 14 digits name, if they do.
 func VersionDate(version uint64) (time.Time, bool) {
 	t, err := time.Parse(VersionTime, versionDate.FindString(strconv.FormatUint(version, 10)))
-	return t, err == nil && t.Year() >= 1980
+	return t, err == nil && t.Year() >= 1980 && !t.After(newestTime)
 }
 
 // Context is the context of a module that was built with the given streams, one

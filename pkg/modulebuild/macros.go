@@ -175,6 +175,13 @@ func moduleMacros(id Identity, doc *modulemd.Stream) ([]Macro, error) {
 	if err != nil {
 		return nil, &InputError{Where: doc.BuildOpts.RPMs.MacrosPos.String(), Msg: "buildopts.rpms.macros", Err: err}
 	}
+	for _, m := range own {
+		// Without these a package is not recognised as the module's.
+		if name, _, _ := strings.Cut(m.Name, "("); name == "dist" || name == "modularitylabel" {
+			return nil, &InputError{Where: doc.BuildOpts.RPMs.MacrosPos.String(),
+				Msg: fmt.Sprintf("buildopts.rpms.macros defines %%%s, which is set for every module: leave it out", name)}
+		}
+	}
 	return append(identityMacros(id), own...), nil
 }
 

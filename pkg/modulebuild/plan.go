@@ -1,8 +1,10 @@
 package modulebuild
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 
@@ -107,8 +109,19 @@ func NewPlan(doc *modulemd.Stream, opts Options) (*Plan, error) {
 	if arches := doc.BuildOpts.Arches; len(arches) > 0 && !slices.Contains(arches, opts.Arch) {
 		return nil, &InputError{Where: doc.Pos.String(), Msg: fmt.Sprintf("buildopts.arches allows only %v, not %s", arches, opts.Arch)}
 	}
+	if err := checkWord(opts.Arch); err != nil {
+		return nil, &InputError{Msg: "the architecture", Err: err}
+	}
 	chosen, err := choose(doc, wantedStreams(opts), opts.HostPlatform)
 	if err != nil {
+		return nil, err
+	}
+	for module, stream := range chosen.buildRequires {
+		if err := errors.Join(checkWord(module), checkWord(stream)); err != nil {
+			return nil, &InputError{Where: doc.Pos.String(), Msg: "the dependency " + (ModuleStream{module, stream}).String(), Err: err}
+		}
+	}
+	if err := checkInstalled(doc); err != nil {
 		return nil, err
 	}
 	graph, err := NewGraph(doc.Components.RPMs)
@@ -120,6 +133,9 @@ func NewPlan(doc *modulemd.Stream, opts Options) (*Plan, error) {
 		if module != PlatformModule {
 			p.Enable = append(p.Enable, ModuleStream{module, chosen.buildRequires[module]})
 		}
+	}
+	if slices.IndexFunc(graph.Names, func(n string) bool { return builtFor(doc.Components.RPMs[n], opts.Arch) }) < 0 {
+		return nil, &InputError{Where: doc.Pos.String(), Msg: "no component of the module is built for " + opts.Arch + ": see their \"arches\""}
 	}
 	if p.Identity, p.VersionFrom, err = decide(doc, name, stream, chosen, opts); err != nil {
 		return nil, err
@@ -145,11 +161,39 @@ func nameAndStream(doc *modulemd.Stream, opts Options) (name, stream string, err
 		if f.value == "" {
 			return "", "", &InputError{Where: doc.Pos.String(), Msg: fmt.Sprintf("the document has no data.%s, and its source suggests none: write one", f.field)}
 		}
-		if err := modulemd.CheckModuleName(f.value); err != nil {
-			return "", "", &InputError{Where: doc.Pos.String(), Msg: fmt.Sprintf("data.%s: %q %v", f.field, f.value, err)}
+		if err := checkWord(f.value); err != nil {
+			return "", "", &InputError{Where: doc.Pos.String(), Msg: "data." + f.field, Err: err}
 		}
 	}
 	return name, stream, nil
+}
+
+// word is what names and streams may be made of where they become macros,
+// releases, file names and configuration.
+var word = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}$`)
+
+func checkWord(s string) error {
+	if !word.MatchString(s) {
+		return fmt.Errorf("%q cannot be built under: use letters, digits, '.', '_', '+' and '-', up to 200, and begin with none of the last three but '_'", s)
+	}
+	return nil
+}
+
+// checkInstalled looks at the packages that are installed into buildroots without
+// being asked for: their names reach a package manager's command line.
+func checkInstalled(doc *modulemd.Stream) error {
+	for _, profile := range []string{"buildroot", "srpm-buildroot"} {
+		for _, name := range doc.Profiles[profile].RPMs {
+			if err := checkWord(name); err != nil {
+				return &InputError{Where: doc.Pos.String(), Msg: "data.profiles." + profile, Err: err}
+			}
+		}
+	}
+	return nil
+}
+
+func builtFor(c *modulemd.ComponentRPM, arch string) bool {
+	return len(c.Arches) == 0 || slices.Contains(c.Arches, arch)
 }
 
 func wantedStreams(opts Options) map[string]string {
@@ -168,7 +212,10 @@ func decide(doc *modulemd.Stream, name, stream string, chosen choice, opts Optio
 	if d := opts.Decided; d != nil {
 		return *d, "an earlier run into this output", contradiction(*d, name, stream, opts)
 	}
-	id := Identity{Name: name, Stream: stream, Arch: opts.Arch}
+	if e := opts.Epoch; !e.IsZero() && (e.Unix() < 0 || e.After(newestTime)) {
+		return Identity{}, "", &InputError{Msg: fmt.Sprintf("%d seconds since 1970 is no time that a package can record: 0 to %d are", e.Unix(), newestTime.Unix())}
+	}
+	id := Identity{Name: name, Stream: stream, Arch: opts.Arch, BuildRequires: chosen.buildRequires}
 	platform := ""
 	if chosen.platform != nil {
 		platform = chosen.platform.Stream
@@ -192,8 +239,8 @@ func decide(doc *modulemd.Stream, name, stream string, chosen choice, opts Optio
 	default:
 		id.Context = Context(chosen.buildRequires, chosen.dependencies)
 	}
-	if err := modulemd.CheckContext(id.Context); err != nil {
-		return Identity{}, "", &InputError{Where: doc.Pos.String(), Msg: fmt.Sprintf("context: %q %v", id.Context, err)}
+	if err := checkWord(string(id.Context)); err != nil {
+		return Identity{}, "", &InputError{Where: doc.Pos.String(), Msg: "context", Err: err}
 	}
 	id.Time = buildTime(id.Version, opts)
 	tag, err := DistTag(platform, max(1, opts.Index), name, stream, id.Version, id.Context)
@@ -210,7 +257,7 @@ func buildTime(version uint64, opts Options) time.Time {
 	if !opts.Epoch.IsZero() {
 		return opts.Epoch.UTC().Truncate(time.Second)
 	}
-	if !opts.SourceTime.IsZero() {
+	if !opts.SourceTime.IsZero() && opts.SourceTime.Unix() >= 0 && !opts.SourceTime.After(newestTime) {
 		return opts.SourceTime.UTC().Truncate(time.Second)
 	}
 	if t, ok := VersionDate(version); ok {
@@ -223,6 +270,12 @@ func contradiction(d Identity, name, stream string, opts Options) error {
 	say := func(what, have, want string) error {
 		return &InputError{Msg: fmt.Sprintf("the output holds a build of %s %s, and %s is asked for: use another --output", what, have, want)}
 	}
+	for module, stream := range wantedStreams(opts) {
+		if have := d.BuildRequires[module]; have != stream {
+			return &InputError{Msg: fmt.Sprintf("the output holds a build with %s, and %s:%s is asked for: use another --output",
+				ModuleStream{module, have}, module, stream)}
+		}
+	}
 	switch {
 	case d.Name != name || d.Stream != stream:
 		return say("module", d.Name+":"+d.Stream, name+":"+stream)
@@ -232,6 +285,8 @@ func contradiction(d Identity, name, stream string, opts Options) error {
 		return say("context", string(d.Context), string(opts.Context))
 	case opts.Arch != d.Arch:
 		return say("architecture", d.Arch, opts.Arch)
+	case !opts.Epoch.IsZero() && opts.Epoch.Unix() != d.Time.Unix():
+		return say("time", fmt.Sprint(d.Time.Unix()), fmt.Sprint(opts.Epoch.Unix()))
 	}
 	return nil
 }
@@ -246,7 +301,7 @@ func newComponent(name string, doc *modulemd.Stream, arch string) Component {
 	c.Names = append(c.Names, doc.BuildOpts.RPMs.Whitelist...)
 	slices.Sort(c.Names)
 	c.Names = slices.Compact(c.Names)
-	if len(c.Doc.Arches) > 0 && !slices.Contains(c.Doc.Arches, arch) {
+	if !builtFor(c.Doc, arch) {
 		c.Skip = fmt.Sprintf("it is only for %v", c.Doc.Arches)
 	}
 	return c

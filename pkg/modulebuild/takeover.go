@@ -1,10 +1,12 @@
 package modulebuild
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,14 +14,15 @@ import (
 
 // Inputs are everything that the packages of a component depend on.
 type Inputs struct {
-	Source  string      `json:"source"` // Source.Digest
-	Builder string      `json:"builder"`
-	Arch    string      `json:"arch"`
-	Names   []string    `json:"names"`
-	Macros  []Macro     `json:"macros"`
-	Time    time.Time   `json:"time"`
-	Always  []string    `json:"always,omitempty"` // packages installed without being asked for
-	Before  []BeforeKey `json:"before,omitempty"` // the components directly before it
+	Source  string    `json:"source"` // Source.Digest
+	Builder string    `json:"builder"`
+	Arch    string    `json:"arch"`
+	Macros  []Macro   `json:"macros"`
+	Time    time.Time `json:"time"`
+	Always  []string  `json:"always,omitempty"` // packages installed without being asked for
+	// Modules are the streams of other modules that are built with.
+	Modules map[string]string `json:"modules,omitempty"`
+	Before  []BeforeKey       `json:"before,omitempty"` // the components directly before it
 }
 
 // A BeforeKey stands for a component that is built before, with all its inputs.
@@ -43,7 +46,7 @@ func (in Inputs) key(before string) string {
 func jsonSum(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // strings, times and slices of them always marshal
+		panic(err) // strings, slices of them, and times that NewPlan has bounded always marshal
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
@@ -57,6 +60,15 @@ func (in Inputs) changed(old Inputs) string {
 	}
 	if in.Builder != old.Builder {
 		what = append(what, fmt.Sprintf("it was built with %s, not %s", old.Builder, in.Builder))
+	}
+	if in.Arch != old.Arch {
+		what = append(what, "it was built for "+old.Arch)
+	}
+	if !in.Time.Equal(old.Time) {
+		what = append(what, "the time that packages record has changed")
+	}
+	if !maps.Equal(in.Modules, old.Modules) {
+		what = append(what, "the modules that it is built with have changed")
 	}
 	if !slices.Equal(in.Macros, old.Macros) {
 		what = append(what, "macros have changed")
@@ -104,7 +116,7 @@ type Record struct {
 type Results interface {
 	// Find gives the build with this key, if there is one and its packages are
 	// there and undamaged. damage says what is wrong with one that is not.
-	Find(component, key string) (rec *Record, damage string, err error)
+	Find(ctx context.Context, component, key string) (rec *Record, damage string, err error)
 	// Last gives the last build of the component with any key, or nil.
 	Last(component string) *Record
 	// Begin makes an empty directory for the packages of a build.
@@ -117,7 +129,7 @@ type Results interface {
 
 // TakeOver compares what is to be built with what earlier runs have built, and
 // settles for each component whether it is built and why. Sources must be pinned.
-func (p *Plan) TakeOver(builder string, results Results) error {
+func (p *Plan) TakeOver(ctx context.Context, builder string, results Results) error {
 	keys := make([]string, len(p.Components))
 	var group beforeGroup
 	for i := range p.Components {
@@ -127,16 +139,19 @@ func (p *Plan) TakeOver(builder string, results Results) error {
 			continue
 		}
 		c.Inputs = Inputs{
-			Source: c.Source.Digest, Builder: builder, Arch: p.Identity.Arch, Names: c.Names,
+			Source: c.Source.Digest, Builder: builder, Arch: p.Identity.Arch, Modules: p.buildRequires(),
 			Macros: p.Macros, Time: p.Identity.Time, Always: p.installAlways(i),
 		}
 		group = p.beforeGroup(i, keys, group)
 		c.Inputs.Before = group.keys
 		c.Key = c.Inputs.key(group.sum)
 		keys[i] = c.Key
-		rec, damage, err := results.Find(c.Name, c.Key)
+		rec, damage, err := results.Find(ctx, c.Name, c.Key)
 		if err != nil {
 			return fmt.Errorf("looking for an earlier build of %s: %w", c.Name, err)
+		}
+		if rec != nil && p.check(c, Result{rec.Packages}) != nil {
+			rec, damage = nil, "its source package may not be called as it was"
 		}
 		last := results.Last(c.Name)
 		switch {
@@ -226,15 +241,32 @@ func (p *Plan) builtBefore(i int) []int {
 	return found
 }
 
-// installAlways names the packages of the module's own profile "buildroot", once
-// a component that is marked "buildroot" stands before component i.
+// installAlways names the packages of the module's own profiles "buildroot" and
+// "srpm-buildroot", once a component that is marked so stands before component i.
+// Source packages are made where binary ones are.
 func (p *Plan) installAlways(i int) []string {
+	var names []string
 	for _, b := range p.Graph.AllBefore(i) {
 		if p.Components[b].Doc.Buildroot {
-			names := slices.Clone(p.Doc.Profiles["buildroot"].RPMs)
-			slices.Sort(names)
-			return slices.Compact(names)
+			names = append(names, p.Doc.Profiles["buildroot"].RPMs...)
+		}
+		if p.Components[b].Doc.SRPMBuildroot {
+			names = append(names, p.Doc.Profiles["srpm-buildroot"].RPMs...)
 		}
 	}
-	return nil
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// buildRequires are the streams that are built with now, which may be others
+// than those that the identity was decided with.
+func (p *Plan) buildRequires() map[string]string {
+	streams := map[string]string{}
+	for _, m := range p.Enable {
+		streams[m.Name] = m.Stream
+	}
+	if p.Platform != nil {
+		streams[p.Platform.Name] = p.Platform.Stream
+	}
+	return streams
 }
