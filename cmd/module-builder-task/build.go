@@ -39,6 +39,9 @@ input, 130 interrupted.`,
 			}
 			ui := &buildUI{stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(), json: logFormat == "json"}
 			cfg, err := o.config(cmd.Context(), args[0], ui.logger())
+			if err != nil && ui.json {
+				return ui.resultJSON(cmd.Context(), nil, err)
+			}
 			if err != nil {
 				return err
 			}

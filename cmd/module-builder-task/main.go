@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kojimod/kojimod/internal/localbuild"
+	"github.com/kojimod/kojimod/internal/safetext"
 	"github.com/kojimod/kojimod/internal/sandbox"
 )
 
@@ -26,10 +27,23 @@ const (
 
 func main() {
 	sandbox.Init() // this program is also the first process of its sandboxes
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// endings are the signals that end a build, less those that whoever started us
+// wants ignored: nohup ignores SIGHUP, and a shell SIGINT for what it runs in the
+// background.
+func endings() []os.Signal {
+	var signals []os.Signal
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signals = append(signals, s)
+		}
+	}
+	return signals
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -47,7 +61,9 @@ module's metadata in it.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError{fmt.Errorf("no command given; see %s --help", cmd.CommandPath())}
+		},
 	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -59,7 +75,7 @@ module's metadata in it.`,
 	err := root.ExecuteContext(ctx)
 	code := exitCode(ctx, err)
 	if err != nil && !errors.As(err, new(reportedError)) {
-		fmt.Fprintf(stderr, "module-builder-task: %v\n", err)
+		sayError(ctx, stderr, err)
 	}
 	return code
 }
@@ -72,10 +88,17 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, new(usageError)), localbuild.IsInputError(err):
 		return exitUsage
-	case errors.As(err, new(reportedError)):
-		return exitFailed
 	}
 	return exitFailed
+}
+
+// sayError tells the user what went wrong. The text may have come from strangers.
+func sayError(ctx context.Context, w io.Writer, err error) {
+	if ctx.Err() != nil {
+		fmt.Fprintln(w, "module-builder-task: interrupted; the same command again goes on where this one stopped")
+		return
+	}
+	fmt.Fprintf(w, "module-builder-task: %s\n", safetext.Text(err.Error()))
 }
 
 // A usageError is a command line that cannot be understood.

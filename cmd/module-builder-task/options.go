@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -91,6 +92,9 @@ func (o *options) config(ctx context.Context, source string, log *slog.Logger) (
 		if old, ok := seen[m.Name]; ok && old != m.Stream {
 			return cfg, usageError{fmt.Errorf("--enable %s: a module has one stream, and %s:%s is asked for as well", e, m.Name, old)}
 		}
+		if m.Name == modulebuild.PlatformModule {
+			return cfg, usageError{fmt.Errorf("--enable %s: the platform is chosen with --platform", e)}
+		}
 		seen[m.Name] = m.Stream
 		cfg.Enable = append(cfg.Enable, m)
 	}
@@ -103,8 +107,8 @@ func (o *options) config(ctx context.Context, source string, log *slog.Logger) (
 	}
 	if epoch := os.Getenv("SOURCE_DATE_EPOCH"); epoch != "" {
 		n, err := strconv.ParseInt(epoch, 10, 64)
-		if err != nil || n < 0 {
-			return cfg, usageError{fmt.Errorf("SOURCE_DATE_EPOCH=%s: it is a number of seconds since 1970", epoch)}
+		if err != nil || n < 0 || n > math.MaxUint32 {
+			return cfg, usageError{fmt.Errorf("SOURCE_DATE_EPOCH=%s: it is a number of seconds since 1970, up to %d", epoch, uint32(math.MaxUint32))}
 		}
 		cfg.Epoch = time.Unix(n, 0)
 	}
@@ -124,11 +128,11 @@ func (o *options) chooseBuilder(ctx context.Context, cfg *localbuild.Config) err
 	case "mock":
 		cfg.BuilderName = mockbuild.Name(o.root)
 		cfg.NewBuilder = func(plan *modulebuild.Plan, dir string) (modulebuild.Builder, error) {
-			arch := ""
-			if cfg.Arch != hostArch() {
-				arch = cfg.Arch
+			emulate := cfg.Arch
+			if runsHere(cfg.Arch) {
+				emulate = ""
 			}
-			return mockbuild.New(mockbuild.Options{Root: o.root, Arch: arch, Enable: plan.Enable, Dir: dir, Log: cfg.Log})
+			return mockbuild.New(mockbuild.Options{Root: o.root, Arch: emulate, Enable: plan.Enable, Dir: dir, Log: cfg.Log})
 		}
 	case "host":
 		if o.root != "" {
@@ -160,6 +164,16 @@ func hostArch() string {
 		return "armv7hl"
 	}
 	return runtime.GOARCH // ppc64le, s390x, riscv64 are called alike
+}
+
+// runsHere tells the architectures whose programs this host runs by itself.
+func runsHere(arch string) bool {
+	switch host := hostArch(); host {
+	case "x86_64":
+		return arch == host || arch == "i686" || arch == "i586" || arch == "i386"
+	default:
+		return arch == host
+	}
 }
 
 // hostPlatform is the platform stream that os-release names, as

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kojimod/kojimod/internal/localbuild"
+	"github.com/kojimod/kojimod/internal/safetext"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
 )
 
@@ -147,7 +148,7 @@ func writePlanTable(w io.Writer, v planView) error {
 			} else {
 				line = "    " + line
 			}
-			fmt.Fprintf(tw, "%s\t%s\n", name, printable(line))
+			fmt.Fprintf(tw, "%s\t%s\n", name, safetext.Line(line))
 			name = ""
 		}
 	}
@@ -166,7 +167,7 @@ func writePlanTable(w io.Writer, v planView) error {
 		if c.BuildOnly {
 			name += " (buildonly)"
 		}
-		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\n", i+1, name, c.Action, dash(after), dash(sourceText(c.Source)), printable(c.Reason))
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\n", i+1, name, c.Action, dash(after), dash(sourceText(c.Source)), safetext.Line(c.Reason))
 	}
 	return tw.Flush()
 }
@@ -184,7 +185,7 @@ func sourceText(s modulebuild.Source) string {
 	default:
 		text += fmt.Sprintf(" (%.19s)", s.Digest)
 	}
-	return printable(text)
+	return safetext.Line(text)
 }
 
 func dash(s string) string {
@@ -192,19 +193,6 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// printable keeps a document's text from steering the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return ' '
-		}
-		if !strconv.IsPrint(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }
 
 func writePlanDot(w io.Writer, v planView) error {

@@ -31,7 +31,7 @@ type buildUI struct {
 // logger writes messages, above the progress while there is one.
 func (ui *buildUI) logger() *slog.Logger {
 	if ui.json {
-		return slog.New(slog.NewJSONHandler(ui, nil))
+		return slog.New(&jsonHandler{w: ui})
 	}
 	return slog.New(&textHandler{w: ui})
 }
@@ -103,15 +103,8 @@ func (ui *buildUI) build(ctx context.Context, cfg localbuild.Config) error {
 
 func (ui *buildUI) resultText(ctx context.Context, res *localbuild.Result, err error) error {
 	if err != nil {
-		switch {
-		case res == nil:
-			return err
-		case ctx.Err() != nil:
-			fmt.Fprintln(ui.stderr, "module-builder-task: interrupted; the same command again goes on where this stopped")
-		default:
-			fmt.Fprintf(ui.stderr, "module-builder-task: %v\n", err)
-		}
-		if res.Report != "" {
+		sayError(ctx, ui.stderr, err)
+		if res != nil && res.Report != "" {
 			fmt.Fprintf(ui.stderr, "Report: %s\n", res.Report)
 		}
 		return reportedError{err}
@@ -187,39 +180,3 @@ func (ui *buildUI) resultJSON(ctx context.Context, res *localbuild.Result, err e
 	}
 	return nil
 }
-
-// A textHandler writes messages as people read them: "warning: text (key value)".
-type textHandler struct {
-	w     io.Writer
-	min   slog.Level
-	attrs []slog.Attr
-}
-
-func (h *textHandler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= slog.LevelInfo
-}
-
-func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
-	var b strings.Builder
-	if r.Level >= slog.LevelWarn {
-		b.WriteString(strings.Replace(strings.ToLower(r.Level.String()), "warn", "warning", 1) + ": ")
-	}
-	b.WriteString(printable(r.Message))
-	write := func(a slog.Attr) bool {
-		fmt.Fprintf(&b, "; %s: %s", a.Key, printable(a.Value.String()))
-		return true
-	}
-	for _, a := range h.attrs {
-		write(a)
-	}
-	r.Attrs(write)
-	b.WriteByte('\n')
-	_, err := io.WriteString(h.w, b.String())
-	return err
-}
-
-func (h *textHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &textHandler{h.w, h.min, append(append([]slog.Attr(nil), h.attrs...), attrs...)}
-}
-
-func (h *textHandler) WithGroup(string) slog.Handler { return h }

@@ -31,37 +31,30 @@ func Build(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	defer t.close()
-	dir := t.cfg.Output
-	_, statErr := os.Stat(dir)
-	isNew := errors.Is(statErr, os.ErrNotExist)
-	out, err := openOutput(dir)
+	out, err := openOutput(t.cfg.Output)
 	if err != nil {
 		return nil, err
 	}
 	defer out.close()
-	res, err := t.buildInto(ctx, out)
-	if res == nil && isNew {
-		_ = removeAll(out.dir) // nothing was decided: leave no trace
-	}
-	return res, err
-}
-
-func (t *task) buildInto(ctx context.Context, out *output) (*Result, error) {
 	j, err := readJournal(out.dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.settle(ctx, j, out.work("git")); err != nil {
-		return nil, err
+	var res *Result
+	if err = t.settle(ctx, j, out.work("git")); err == nil {
+		res, err = t.build(ctx, out, j)
 	}
-	return t.build(ctx, out, j)
+	if res == nil && j == nil {
+		out.discard()
+	}
+	return res, err
 }
 
 // build does what the plan says, in an output that is ours alone.
 func (t *task) build(ctx context.Context, out *output, j *journal) (*Result, error) {
 	started := t.cfg.Now()
 	store := &results{dir: out.work("results"), tmp: out.work("tmp")}
-	if err := t.plan.TakeOver(t.cfg.BuilderName, store); err != nil {
+	if err := t.plan.TakeOver(ctx, t.cfg.BuilderName, store); err != nil {
 		return nil, err
 	}
 	if err := t.fetch(ctx, out.work("tmp")); err != nil {
@@ -95,7 +88,7 @@ func (t *task) build(ctx context.Context, out *output, j *journal) (*Result, err
 		err = t.finish(ctx, out, j, store, res)
 	}
 	if reportErr := out.writeReport(res, t.cfg.BuilderName, started, t.cfg.Now(), err); reportErr != nil {
-		err = errors.Join(err, fmt.Errorf("writing the report: %w", reportErr))
+		res.Warnings = append(res.Warnings, fmt.Sprintf("there is no report: %v", reportErr))
 	}
 	return res, err
 }
@@ -115,7 +108,10 @@ func (t *task) finish(ctx context.Context, out *output, j *journal, store *resul
 	}
 	res.Finished = finished
 	res.Warnings = append(finished.Warnings, warnings...)
-	return store.prune(t.plan)
+	if err := store.prune(t.plan); err != nil {
+		res.Warnings = append(res.Warnings, fmt.Sprintf("the repository is published, but cleaning up after it failed: %v", err))
+	}
+	return nil
 }
 
 // logDir makes an empty directory for the logs of a component that is built.
@@ -145,14 +141,14 @@ func Plan(ctx context.Context, cfg Config) (*modulebuild.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.settle(ctx, j, filepath.Join(t.tmp, "git")); err != nil {
+	if err := t.settle(ctx, j, filepath.Join(t.tmp.dir, "git")); err != nil {
 		return nil, err
 	}
 	var store modulebuild.Results = noResults{}
 	if j != nil {
 		store = &results{dir: filepath.Join(dir, ".build", "results")}
 	}
-	return t.plan, t.plan.TakeOver(cfg.BuilderName, store)
+	return t.plan, t.plan.TakeOver(ctx, cfg.BuilderName, store)
 }
 
 // IsInputError tells whether an error is the fault of what the user gave, and

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,7 +162,7 @@ func TestResults(t *testing.T) {
 			if err := tt.spoil(filepath.Dir(rec.Packages[0].Path)); err != nil {
 				t.Fatal(err)
 			}
-			found, damage, err := r.Find("sorrel", "key")
+			found, damage, err := r.Find(t.Context(), "sorrel", "key")
 			if err != nil || (found != nil) != tt.found || !strings.Contains(damage, tt.want) {
 				t.Errorf("Find: %v, %q, %v", found, damage, err)
 			}
@@ -192,6 +193,7 @@ func TestRetire(t *testing.T) {
 	}
 	defer o.close()
 	j := &journal{}
+	var want []string
 	store := &results{dir: o.work("results"), tmp: o.work("tmp")}
 	for _, key := range []string{"aaaaaaaa", "bbbbbbbb", "cccccccc"} {
 		out, err := store.Begin("sorrel", key)
@@ -214,18 +216,19 @@ func TestRetire(t *testing.T) {
 			Defaults: &modulemd.Defaults{Module: "sorrel"},
 			Packages: rec.Packages,
 		}
-		for range 2 { // publishing the same again changes nothing
-			if _, err := o.publish(t.Context(), plan, finished, j); err != nil {
-				t.Fatal(err)
+		finished.Packages[0].SHA256 = key // stands for other content
+		for range 2 {                     // publishing the same again changes nothing
+			if warnings, err := o.publish(t.Context(), plan, finished, j); err != nil || len(warnings) > 0 {
+				t.Fatal(warnings, err)
 			}
 		}
+		want = append(want, filepath.Join(o.repo(), locations(finished.Packages)[finished.Packages[0].Path]))
 	}
-	var got []string
-	for _, f := range files(t, filepath.Join(o.repo(), packagesDir)) {
-		got = append(got, filepath.Base(filepath.Dir(f)))
-	}
-	if diff := cmp.Diff([]string{"sorrel-bbbbbbbb", "sorrel-cccccccc"}, got); diff != "" {
-		t.Errorf("package directories (-want +got):\n%s", diff)
+	want = want[1:]
+	slices.Sort(want)
+	got := files(t, filepath.Join(o.repo(), packagesDir))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("packages (-want +got):\n%s", diff)
 	}
 	if _, err := readJournal(o.dir); err != nil {
 		t.Errorf("the journal: %v", err)
@@ -234,37 +237,129 @@ func TestRetire(t *testing.T) {
 
 // TestOutputLinks has what looks like our own directories lead elsewhere.
 func TestOutputLinks(t *testing.T) {
+	for _, link := range []string{".build/tmp", ".build/results", "repo", "repo/Packages", "logs", ".build"} {
+		t.Run(link, func(t *testing.T) {
+			victim := t.TempDir()
+			precious := filepath.Join(victim, "precious")
+			if err := os.WriteFile(precious, []byte("x"), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			dir := filepath.Join(t.TempDir(), "out")
+			o, err := openOutput(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.close()
+			path := filepath.Join(dir, link)
+			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.RemoveAll(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(victim, path); err != nil {
+				t.Fatal(err)
+			}
+			if _, err = openOutput(dir); err == nil || !IsInputError(err) {
+				t.Errorf("error %v, want one of bad input", err)
+			}
+			if _, err := os.Stat(precious); err != nil {
+				t.Errorf("the link was followed: %v", err)
+			}
+		})
+	}
+}
+
+// Links in places of which there are many are replaced.
+func TestLinksInside(t *testing.T) {
 	victim := t.TempDir()
-	precious := filepath.Join(victim, "precious")
+	precious := filepath.Join(victim, "sorrel.noarch.rpm")
 	if err := os.WriteFile(precious, []byte("x"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(t.TempDir(), "out")
-	o, err := openOutput(dir)
+	o, err := openOutput(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.close()
-	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	for _, link := range []string{"logs/foo", ".build/tmp"} {
-		if err := os.Symlink(victim, filepath.Join(dir, link)); err != nil {
+	defer o.close()
+	for _, link := range []string{"logs/sorrel", ".build/results/sorrel", "repo/Packages/other"} {
+		if err := os.MkdirAll(filepath.Dir(o.path(link)), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(victim, o.path(link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if o, err = openOutput(dir); err != nil {
+	if _, err := o.logDir("sorrel"); err != nil {
 		t.Fatal(err)
 	}
-	defer o.close()
-	if _, err := o.logDir("foo"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := o.logDir("../foo"); err == nil {
+	if _, err := o.logDir("../sorrel"); err == nil {
 		t.Error("a log directory outside the output was made")
 	}
-	if _, err := os.Stat(precious); err != nil {
-		t.Errorf("a link was followed: %v", err)
+	store := &results{dir: o.work("results"), tmp: o.work("tmp")}
+	out, err := store.Begin("sorrel", "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := copier{t: t}.Build(t.Context(), modulebuild.Job{Component: "sorrel", OutDir: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Finish(modulebuild.Record{Component: "sorrel", Key: "key", Packages: built.Packages}); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.retire(&journal{}); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(victim); err != nil || len(entries) != 1 {
+		t.Errorf("what the links lead to has %v, %v", entries, err)
+	}
+	if data, err := os.ReadFile(precious); err != nil || string(data) != "x" {
+		t.Errorf("what a link leads to was changed: %q, %v", data, err)
+	}
+}
+
+// A .build of another program is not ours, whatever lies beside it.
+func TestForeignBuildDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, ".build", "tmp", "x"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "Package.swift"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openOutput(dir); !IsInputError(err) {
+		t.Errorf("error %v, want one of bad input", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, ".build", "tmp", "x")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestScratch(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	left, err := os.MkdirTemp("", scratchPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := newScratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := newScratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.close()
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Errorf("what a killed run has left stays: %v", err)
+	}
+	if _, err := os.Stat(first.dir); err != nil {
+		t.Errorf("what is in use was removed: %v", err)
+	}
+	first.close()
+	if _, err := os.Stat(first.dir); !os.IsNotExist(err) {
+		t.Errorf("a closed one stays: %v", err)
 	}
 }
 

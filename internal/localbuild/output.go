@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -23,6 +24,7 @@ import (
 //
 // and, in .build, what the next run needs:
 //
+//	README                      says what this is, to people and to us
 //	lock                        held while a run works here
 //	journal.json                what is decided for good: the identity
 //	results/COMPONENT/KEY/      packages, with a record of how they came about
@@ -30,8 +32,13 @@ import (
 //	tmp/                        work in progress; emptied by the next run
 type output struct {
 	dir  string
+	made bool // the directory was not there before
 	lock *os.File
 }
+
+// mark is what README holds, so that no other program's .build is taken for ours.
+const mark = "This directory belongs to module-builder-task. It holds what has been built so far;\n" +
+	"without it the next build into the directory above begins anew.\n"
 
 func (o *output) path(elem ...string) string {
 	return filepath.Join(append([]string{o.dir}, elem...)...)
@@ -48,24 +55,15 @@ func openOutput(dir string) (*output, error) {
 		return nil, err
 	}
 	o := &output{dir: abs}
+	if _, err := os.Stat(abs); errors.Is(err, fs.ErrNotExist) {
+		o.made = true
+	}
 	if err := checkOurs(abs); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(o.work(""), 0o777); err != nil {
-		return nil, fmt.Errorf("making the output directory: %w", err)
+	if err := o.take(); err != nil {
+		return nil, err
 	}
-	lock, err := os.OpenFile(o.work("lock"), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o666)
-	if err != nil {
-		return nil, fmt.Errorf("taking the output directory: %w", err)
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		defer lock.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another run is working in %s: wait until it ends, or use another --output", dir)
-		}
-		return nil, fmt.Errorf("locking %s: %w", lock.Name(), err)
-	}
-	o.lock = lock
 	if err := o.sweep(); err != nil {
 		o.close()
 		return nil, err
@@ -73,7 +71,43 @@ func openOutput(dir string) (*output, error) {
 	return o, nil
 }
 
-// checkOurs refuses a directory whose content is not ours to write over.
+// take locks the directory. A run that fails on bad input removes it again; who
+// then holds the lock of a file that is gone tries anew.
+func (o *output) take() error {
+	for {
+		if err := atomicfile.MkdirAll(o.work(""), 0o777); err != nil {
+			return fmt.Errorf("making the output directory: %w", err)
+		}
+		lock, err := os.OpenFile(o.work("lock"), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC|syscall.O_NOFOLLOW, 0o666)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed since
+		}
+		if err != nil {
+			return fmt.Errorf("taking the output directory: %w", err)
+		}
+		if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			lock.Close()
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				return fmt.Errorf("another run is working in %s: wait until it ends, or use another --output", o.dir)
+			}
+			return fmt.Errorf("locking %s: %w", lock.Name(), err)
+		}
+		held, err := lock.Stat()
+		if err != nil {
+			lock.Close()
+			return err
+		}
+		if there, err := os.Stat(lock.Name()); err != nil || !os.SameFile(held, there) {
+			lock.Close()
+			continue
+		}
+		o.lock = lock
+		return nil
+	}
+}
+
+// checkOurs refuses a directory whose content is not ours to write over, and one
+// in which our own directories lead elsewhere.
 func checkOurs(dir string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -84,18 +118,37 @@ func checkOurs(dir string) error {
 	case err != nil:
 		return fmt.Errorf("looking into the output directory: %w", err)
 	}
-	for _, e := range entries {
-		if e.Name() == ".build" {
-			return nil
-		}
-	}
-	if len(entries) > 0 {
+	if !isOurs(dir, entries) {
 		return &modulebuild.InputError{Where: dir, Msg: "the directory is not empty and no earlier build is in it: use another --output"}
+	}
+	for _, name := range []string{".build", ".build/results", ".build/git", ".build/tmp", "repo", "repo/" + packagesDir, "logs"} {
+		info, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name)))
+		if err == nil && !info.IsDir() {
+			return &modulebuild.InputError{Where: filepath.Join(dir, name), Msg: "this is no directory of an earlier build, or a link that leads out of it: remove it, or use another --output"}
+		}
 	}
 	return nil
 }
 
-// sweep removes what a killed run has left.
+// isOurs also takes the beginnings that a killed run has left.
+func isOurs(dir string, entries []fs.DirEntry) bool {
+	text, err := os.ReadFile(filepath.Join(dir, ".build", "README"))
+	if err == nil && string(text) == mark {
+		return true
+	}
+	if len(entries) > 1 || len(entries) == 1 && entries[0].Name() != ".build" {
+		return false
+	}
+	inside, err := os.ReadDir(filepath.Join(dir, ".build"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	return err == nil && !slices.ContainsFunc(inside, func(e fs.DirEntry) bool {
+		return e.Name() != "lock" && e.Name() != "tmp" && !strings.HasPrefix(e.Name(), ".tmp-")
+	})
+}
+
+// sweep removes what a killed run has left, and makes the directory ours.
 func (o *output) sweep() error {
 	if err := removeAll(o.work("tmp")); err != nil {
 		return fmt.Errorf("removing what an earlier run has left: %w", err)
@@ -105,12 +158,40 @@ func (o *output) sweep() error {
 			return fmt.Errorf("removing what an earlier run has left: %w", err)
 		}
 	}
-	return os.MkdirAll(o.work("tmp"), 0o777)
+	if err := os.MkdirAll(o.work("tmp"), 0o777); err != nil {
+		return fmt.Errorf("making the output directory: %w", err)
+	}
+	if text, err := os.ReadFile(o.work("README")); err == nil && string(text) == mark {
+		return nil
+	}
+	return atomicfile.Write(o.work("README"), []byte(mark), 0o666)
 }
 
 func (o *output) close() {
-	_ = removeAll(o.work("tmp"))
+	if o.lock != nil {
+		_ = removeAll(o.work("tmp"))
+		_ = o.lock.Close()
+	}
+}
+
+// discard removes the traces of a run that has decided nothing, the lock last.
+func (o *output) discard() {
+	entries, err := os.ReadDir(o.work(""))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if e.Name() != "lock" {
+			_ = removeAll(o.work(e.Name()))
+		}
+	}
+	_ = os.Remove(o.work("lock"))
+	_ = os.Remove(o.work(""))
+	if o.made {
+		_ = os.Remove(o.dir) // goes if it is empty
+	}
 	_ = o.lock.Close()
+	o.lock = nil
 }
 
 // removeAll is os.RemoveAll also where directories have lost their permissions,
@@ -129,7 +210,18 @@ func removeAll(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// A journal is what is decided once for an output directory.
+// realDir makes a directory below the output; a link in its place goes.
+func realDir(dir string) error {
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
+		if err := os.Remove(dir); err != nil {
+			return err
+		}
+	}
+	return atomicfile.MkdirAll(dir, 0o777)
+}
+
+// A journal is what is decided once for an output directory, and what was
+// published from it.
 type journal struct {
 	Format   int                  `json:"format"`
 	Identity modulebuild.Identity `json:"identity"`
@@ -137,9 +229,11 @@ type journal struct {
 	VersionFrom string `json:"version_from"`
 	// Published and Previous list the package files, relative to the
 	// repository, of what is published now and was before: clients may still
-	// hold the metadata that names the latter.
-	Published []string `json:"published,omitempty"`
-	Previous  []string `json:"previous,omitempty"`
+	// hold the metadata that names the latter. Publishing is what is about to
+	// become Published; a run that was killed may have got that far.
+	Published  []string `json:"published,omitempty"`
+	Previous   []string `json:"previous,omitempty"`
+	Publishing []string `json:"publishing,omitempty"`
 }
 
 const journalFormat = 1

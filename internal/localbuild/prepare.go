@@ -22,7 +22,7 @@ type task struct {
 	cfg    Config
 	module *source.Module
 	doc    *modulemd.Stream
-	tmp    string // for the module's checkout
+	tmp    *scratch // for the module's checkout
 
 	plan   *modulebuild.Plan
 	finder *source.Finder
@@ -31,7 +31,7 @@ type task struct {
 
 // open reads the module's document.
 func open(ctx context.Context, cfg Config) (*task, error) {
-	tmp, err := os.MkdirTemp("", "module-build-")
+	tmp, err := newScratch()
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func open(ctx context.Context, cfg Config) (*task, error) {
 	return t, nil
 }
 
-func (t *task) close() { _ = removeAll(t.tmp) }
+func (t *task) close() { t.tmp.close() }
 
 func (t *task) read(ctx context.Context) error {
 	if err := t.openModule(ctx); err != nil {
@@ -79,7 +79,7 @@ func (t *task) read(ctx context.Context) error {
 }
 
 func (t *task) openModule(ctx context.Context) (err error) {
-	t.module, err = source.OpenModule(ctx, t.cfg.Source, t.tmp, source.Options{Ignore: t.ignored(), Log: t.cfg.Log})
+	t.module, err = source.OpenModule(ctx, t.cfg.Source, t.tmp.dir, source.Options{Ignore: t.ignored(), Log: t.cfg.Log})
 	return err
 }
 
@@ -218,7 +218,7 @@ func (t *task) pin(ctx context.Context) error {
 		}
 	}
 	t.pinned = make([]source.Pinned, len(t.plan.Components))
-	return t.each(func(i int) error {
+	return t.each(ctx, func(i int) error {
 		c := &t.plan.Components[i]
 		if c.Skip != "" {
 			return nil
@@ -239,7 +239,7 @@ func (t *task) pin(ctx context.Context) error {
 
 // fetch lays out the sources of all components that must be built, below dir.
 func (t *task) fetch(ctx context.Context, dir string) error {
-	return t.each(func(i int) error {
+	return t.each(ctx, func(i int) error {
 		c := &t.plan.Components[i]
 		if c.Skip != "" || c.Taken != nil {
 			return nil
@@ -258,8 +258,8 @@ func (t *task) fetch(ctx context.Context, dir string) error {
 }
 
 // each calls do for all components, several at once, and joins the errors in the
-// plan's order.
-func (t *task) each(do func(i int) error) error {
+// plan's order. After the context's end there is one error, its own.
+func (t *task) each(ctx context.Context, do func(i int) error) error {
 	errs := make([]error, len(t.plan.Components))
 	slots := make(chan struct{}, 2*runtime.NumCPU())
 	var wg sync.WaitGroup
@@ -267,9 +267,14 @@ func (t *task) each(do func(i int) error) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = do(i)
+			if ctx.Err() == nil {
+				errs[i] = do(i)
+			}
 		})
 	}
 	wg.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	return errors.Join(errs...)
 }

@@ -3,15 +3,15 @@ package localbuild
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/kojimod/kojimod/internal/atomicfile"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
@@ -19,119 +19,116 @@ import (
 	"github.com/kojimod/kojimod/pkg/repogen"
 )
 
-// packagesDir is where in the repository packages lie, one directory for each
-// build of a component. A component that is built again gets another one: a
-// client with the old metadata still finds the old packages.
+// packagesDir is where in the repository packages lie, in one directory for each
+// component, named for its packages' content. A component that is built again
+// gets another one: a client with the old metadata still finds the old packages,
+// and no file is ever replaced by a different one.
 const packagesDir = "Packages"
 
 // publish makes the finished module the content of the repository. Readers see
-// the old or the new, whole.
+// the old or the new, whole. Once that is done nothing is an error any more, and
+// what goes wrong is among the warnings.
 func (o *output) publish(ctx context.Context, plan *modulebuild.Plan, f *modulebuild.Finished, j *journal) (warnings []string, err error) {
-	repo := o.repo()
 	var modules bytes.Buffer
 	if err := modulemd.Write(&modules, f.Defaults, f.Stream); err != nil {
 		return nil, fmt.Errorf("writing the module's metadata: %w", err)
 	}
 	input := repogen.Input{Modules: modules.Bytes()}
+	where := locations(f.Packages)
 	var published []string
 	for _, pkg := range f.Packages {
-		location := location(plan, pkg)
-		if err := place(pkg.Path, filepath.Join(repo, filepath.FromSlash(location))); err != nil {
-			return nil, fmt.Errorf("putting %s into the repository: %w", filepath.Base(pkg.Path), err)
-		}
-		p, err := repogen.ReadPackage(ctx, pkg.Path, location)
+		p, err := repogen.ReadPackage(ctx, pkg.Path, where[pkg.Path])
 		if err != nil {
 			return nil, err
 		}
+		p.Time = plan.Identity.Time // that of the file is lost when it is copied
 		input.Packages = append(input.Packages, p)
-		published = append(published, location)
-	}
-	result, err := repogen.Generate(ctx, repo, input, repogen.Options{Time: plan.Identity.Time, KeepPrevious: true})
-	if err != nil {
-		return nil, fmt.Errorf("publishing the repository: %w", err)
-	}
-	if err := atomicfile.Write(o.path("modules.yaml"), modules.Bytes(), 0o666); err != nil {
-		return nil, err
+		published = append(published, p.Location)
 	}
 	slices.Sort(published)
-	if !slices.Equal(published, j.Published) {
-		j.Previous, j.Published = j.Published, published
+	// The journal knows of the packages before anybody else can.
+	if changed := !slices.Equal(published, j.Published); changed || j.Publishing != nil {
+		j.Previous = union(j.Published, j.Publishing)
+		j.Publishing = published
 		if err := o.writeJournal(j); err != nil {
 			return nil, err
 		}
 	}
-	return result.Warnings, o.retire(j)
+	if err := o.place(f.Packages, where); err != nil {
+		return nil, err
+	}
+	result, err := repogen.Generate(ctx, o.repo(), input, repogen.Options{Time: plan.Identity.Time, KeepPrevious: true})
+	if err != nil {
+		return nil, fmt.Errorf("publishing the repository: %w", err)
+	}
+	warnings = result.Warnings
+	if err := o.settle(j, published, modules.Bytes()); err != nil {
+		warnings = append(warnings, fmt.Sprintf("the repository is published, but cleaning up after it failed: %v", err))
+	}
+	return warnings, nil
 }
 
-// location is where in the repository a package is.
-func location(plan *modulebuild.Plan, pkg modulebuild.Package) string {
-	key := ""
-	for _, c := range plan.Components {
-		if c.Name == pkg.Component {
-			key = c.Key
+// settle follows a publication.
+func (o *output) settle(j *journal, published []string, modules []byte) error {
+	if j.Publishing != nil {
+		j.Published, j.Publishing = published, nil
+		if err := o.writeJournal(j); err != nil {
+			return err
 		}
 	}
-	return path.Join(packagesDir, pkg.Component+"-"+key[:8], filepath.Base(pkg.Path))
+	if old, err := os.ReadFile(o.path("modules.yaml")); err != nil || !bytes.Equal(old, modules) {
+		if err := atomicfile.Write(o.path("modules.yaml"), modules, 0o666); err != nil {
+			return err
+		}
+	}
+	return o.retire(j)
 }
 
-// place links a package to where it is published, or copies it where that cannot
-// be done.
-func place(from, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
-		return err
-	}
-	a, err := os.Stat(from)
-	if err != nil {
-		return err
-	}
-	if b, err := os.Lstat(to); err == nil && os.SameFile(a, b) {
-		return nil
-	}
-	tmp := filepath.Join(filepath.Dir(to), fmt.Sprintf(".tmp-%d-%s", os.Getpid(), filepath.Base(to)))
-	_ = os.Remove(tmp)
-	err = os.Link(from, tmp)
-	if errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EMLINK) || errors.Is(err, syscall.ENOTSUP) {
-		err = copyFile(from, tmp, a)
-	}
-	if err == nil {
-		err = os.Rename(tmp, to)
-	}
-	if err != nil {
-		_ = os.Remove(tmp)
-		return err
-	}
-	return atomicfile.SyncDir(filepath.Dir(to))
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
-func copyFile(from, to string, info fs.FileInfo) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
+// locations tells where in the repository packages go, by their paths.
+func locations(packages []modulebuild.Package) map[string]string {
+	content := map[string]string{}
+	for _, pkg := range packages { // in the order of their NEVRAs
+		content[pkg.Component] += filepath.Base(pkg.Path) + " " + pkg.SHA256 + "\n"
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
-	if err != nil {
-		return err
+	where := map[string]string{}
+	for _, pkg := range packages {
+		sum := sha256.Sum256([]byte(content[pkg.Component]))
+		where[pkg.Path] = path.Join(packagesDir, pkg.Component+"-"+hex.EncodeToString(sum[:4]), filepath.Base(pkg.Path))
 	}
-	defer out.Close()
-	if _, err := io.Copy(out, in); err != nil {
-		return err
+	return where
+}
+
+// place puts packages where they will be published.
+func (o *output) place(packages []modulebuild.Package, where map[string]string) error {
+	if err := realDir(filepath.Join(o.repo(), packagesDir)); err != nil {
+		return fmt.Errorf("making the repository: %w", err)
 	}
-	if err := out.Sync(); err != nil {
-		return err
+	for _, pkg := range packages {
+		to := filepath.Join(o.repo(), filepath.FromSlash(where[pkg.Path]))
+		err := realDir(filepath.Dir(to))
+		if err == nil {
+			err = atomicfile.Link(pkg.Path, to)
+		}
+		if err != nil {
+			return fmt.Errorf("putting %s into the repository: %w", filepath.Base(pkg.Path), err)
+		}
 	}
-	return os.Chtimes(to, info.ModTime(), info.ModTime())
+	return nil
 }
 
 // retire removes from the repository the packages that neither its present nor
 // its previous metadata names.
 func (o *output) retire(j *journal) error {
 	keep := map[string]bool{}
-	for _, list := range [][]string{j.Published, j.Previous} {
-		for _, location := range list {
-			keep[location] = true
-			keep[path.Dir(location)] = true
-		}
+	for _, location := range slices.Concat(j.Published, j.Previous) {
+		keep[location] = true
+		keep[path.Dir(location)] = true
 	}
 	root := filepath.Join(o.repo(), packagesDir)
 	dirs, err := os.ReadDir(root)
@@ -142,19 +139,20 @@ func (o *output) retire(j *journal) error {
 		return err
 	}
 	for _, d := range dirs {
-		if !keep[path.Join(packagesDir, d.Name())] {
-			if err := removeAll(filepath.Join(root, d.Name())); err != nil {
+		dir := filepath.Join(root, d.Name())
+		if !d.IsDir() || !keep[path.Join(packagesDir, d.Name())] {
+			if err := removeAll(dir); err != nil {
 				return err
 			}
 			continue
 		}
-		files, err := os.ReadDir(filepath.Join(root, d.Name()))
+		files, err := os.ReadDir(dir)
 		if err != nil {
 			return err
 		}
 		for _, f := range files {
 			if !keep[path.Join(packagesDir, d.Name(), f.Name())] {
-				if err := os.Remove(filepath.Join(root, d.Name(), f.Name())); err != nil {
+				if err := removeAll(filepath.Join(dir, f.Name())); err != nil {
 					return err
 				}
 			}

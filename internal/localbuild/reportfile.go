@@ -3,6 +3,7 @@ package localbuild
 import (
 	"context"
 	"errors"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -55,8 +56,8 @@ func (o *output) page(res *Result, builder string, started, ended time.Time, bui
 		page.Facts = append(page.Facts,
 			report.Fact{Name: "Repository", Value: "repo/", Href: report.FileHref("repo/")},
 			report.Fact{Name: "Module metadata", Value: "modules.yaml", Href: report.FileHref("modules.yaml")})
-		for _, pkg := range res.Finished.Packages {
-			published[pkg.NEVRA.String()] = path.Join("repo", location(plan, pkg))
+		for file, where := range locations(res.Finished.Packages) {
+			published[file] = path.Join("repo", where)
 		}
 	}
 	for i, outcome := range res.Outcomes {
@@ -85,7 +86,7 @@ func (o *output) component(plan *modulebuild.Plan, i int, outcome modulebuild.Ou
 	}
 	for _, pkg := range outcome.Packages {
 		link := report.Link{Text: filepath.Base(pkg.Path)}
-		if where, ok := published[pkg.NEVRA.String()]; ok {
+		if where, ok := published[pkg.Path]; ok {
 			link.Href = report.FileHref(where)
 		}
 		rc.Packages = append(rc.Packages, link)
@@ -108,16 +109,26 @@ func (r *Result) Usage() []string {
 	install := target
 	if r.Finished != nil && len(r.Finished.Defaults.Profiles[r.Finished.Stream.Stream]) == 0 {
 		for profile := range r.Finished.Stream.Profiles {
+			if profile == "buildroot" || profile == "srpm-buildroot" {
+				continue
+			}
 			if install == target || target+"/"+profile < install {
 				install = target + "/" + profile
 			}
 		}
 	}
-	with := "--repofrompath=" + shellWord(name+",file://"+filepath.ToSlash(r.Repo)) + " --setopt=" + shellWord(name+".gpgcheck=0")
+	with := "--repofrompath=" + shellWord(name+","+fileURL(r.Repo)) + " --setopt=" + shellWord(name+".gpgcheck=0")
 	return []string{
 		"dnf " + with + " module enable " + shellWord(target),
 		"dnf " + with + " module install " + shellWord(install),
 	}
+}
+
+// fileURL escapes what dnf takes for more than a character of a path: blanks and
+// commas part URLs, and $ begins a variable.
+func fileURL(path string) string {
+	u := (&url.URL{Scheme: "file", Path: path}).String()
+	return strings.NewReplacer(",", "%2C", "$", "%24").Replace(u)
 }
 
 func shellWord(s string) string {

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/kojimod/kojimod/internal/atomicfile"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
@@ -28,7 +27,7 @@ func (r *results) place(component, key string) string {
 	return filepath.Join(r.dir, component, key)
 }
 
-func (r *results) Find(component, key string) (*modulebuild.Record, string, error) {
+func (r *results) Find(ctx context.Context, component, key string) (*modulebuild.Record, string, error) {
 	rec, err := readRecord(r.place(component, key))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", nil
@@ -37,8 +36,10 @@ func (r *results) Find(component, key string) (*modulebuild.Record, string, erro
 		return nil, "the record of its earlier build cannot be read: " + err.Error(), nil
 	}
 	for _, pkg := range rec.Packages {
-		now, err := repogen.ReadPackage(context.Background(), pkg.Path, "")
+		now, err := repogen.ReadPackage(ctx, pkg.Path, "")
 		switch {
+		case ctx.Err() != nil:
+			return nil, "", ctx.Err()
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, filepath.Base(pkg.Path) + " of its earlier build is gone", nil
 		case err != nil || now.Checksum != pkg.SHA256:
@@ -114,7 +115,7 @@ func (r *results) Finish(rec modulebuild.Record) (*modulebuild.Record, error) {
 	if err := atomicfile.Write(filepath.Join(from, recordFile), append(data, '\n'), 0o666); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+	if err := realDir(filepath.Dir(to)); err != nil {
 		return nil, err
 	}
 	// A damaged build of the same key gives way.
@@ -137,10 +138,19 @@ func (r *results) prune(plan *modulebuild.Plan) error {
 		used[r.place(c.Name, c.Key)] = true
 	}
 	components, err := os.ReadDir(r.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	for _, c := range components {
+		if !c.IsDir() {
+			if err := os.Remove(filepath.Join(r.dir, c.Name())); err != nil {
+				return err
+			}
+			continue
+		}
 		builds, err := os.ReadDir(filepath.Join(r.dir, c.Name()))
 		if err != nil {
 			return err
@@ -169,10 +179,12 @@ func syncFile(path string) error {
 // noResults is where a plan looks that has no output yet.
 type noResults struct{}
 
-func (noResults) Find(string, string) (*modulebuild.Record, string, error) { return nil, "", nil }
-func (noResults) Last(string) *modulebuild.Record                          { return nil }
-func (noResults) Begin(c, _ string) (string, error) {
-	return "", fmt.Errorf("nothing is built here, not even %s", strings.TrimSpace(c))
+func (noResults) Find(context.Context, string, string) (*modulebuild.Record, string, error) {
+	return nil, "", nil
+}
+func (noResults) Last(string) *modulebuild.Record { return nil }
+func (noResults) Begin(string, string) (string, error) {
+	return "", errors.New("nothing is built here")
 }
 func (noResults) Finish(modulebuild.Record) (*modulebuild.Record, error) {
 	return nil, errors.New("nothing is built here")

@@ -10,12 +10,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"time"
 
+	"github.com/kojimod/kojimod/internal/atomicfile"
 	"github.com/kojimod/kojimod/internal/buildlog"
 	"github.com/kojimod/kojimod/internal/command"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
@@ -25,7 +27,7 @@ import (
 // Options say how to use mock.
 type Options struct {
 	Root   string // a configuration's name or path; empty is mock's default
-	Arch   string // to build for; empty is the root's own
+	Arch   string // to emulate; empty is the root's own
 	Enable []modulebuild.ModuleStream
 	Dir    string // to work in
 	Log    *slog.Logger
@@ -45,16 +47,11 @@ func Available(ctx context.Context) bool {
 	return err == nil
 }
 
-// Name is the name of a Builder with this root.
-func Name(root string) string {
-	if root == "" {
-		root = "default"
-	}
-	return "mock:" + root
-}
-
 // New finds the root's configuration.
 func New(opts Options) (*Builder, error) {
+	if _, err := exec.LookPath("mock"); err != nil {
+		return nil, fmt.Errorf("mock is needed to build in mock; install it with \"dnf install mock\" and join the group \"mock\": %w", err)
+	}
 	base, err := rootConfig(opts.Root)
 	if err != nil {
 		return nil, err
@@ -62,34 +59,30 @@ func New(opts Options) (*Builder, error) {
 	return &Builder{opts: opts, base: base}, nil
 }
 
-// rootConfig is where mock would look for a root.
-func rootConfig(root string) (string, error) {
-	if root == "" {
-		root = "default"
-	}
-	path := root
-	if !strings.HasSuffix(root, ".cfg") {
-		if strings.Contains(root, "/") {
-			return "", &modulebuild.InputError{Where: "--root " + root, Msg: "a mock configuration is named without '/', or is the path of a file that ends with .cfg"}
-		}
-		path = filepath.Join("/etc/mock", root+".cfg")
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(path); err != nil {
-		return "", &modulebuild.InputError{Where: "--root " + root, Msg: "mock has no such configuration", Err: err}
-	}
-	return path, nil
-}
-
 // Name implements [modulebuild.Builder].
 func (b *Builder) Name() string { return Name(b.opts.Root) }
 
-// Prepare implements [modulebuild.Builder]. What mock needs it finds in its
-// repositories, while building.
-func (b *Builder) Prepare(context.Context, []modulebuild.Job) error { return nil }
+// Prepare implements [modulebuild.Builder]. What components need mock finds in its
+// repositories, while building; here it is seen to that the configuration can be
+// written.
+func (b *Builder) Prepare(_ context.Context, jobs []modulebuild.Job) error {
+	if err := checkTemplates(b.opts.Dir, b.opts.Dir); err != nil {
+		return err
+	}
+	for _, m := range b.opts.Enable {
+		if err := checkTemplates("module "+m.String(), m.String()); err != nil {
+			return err
+		}
+	}
+	for _, job := range jobs {
+		for _, m := range job.Macros {
+			if err := checkTemplates("macro %"+m.Name, m.Name+" "+m.Body); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // Build implements [modulebuild.Builder].
 func (b *Builder) Build(ctx context.Context, job modulebuild.Job) (modulebuild.Result, error) {
@@ -152,7 +145,15 @@ func (r *run) configure(ctx context.Context) error {
 		}
 	}
 	r.cfg = filepath.Join(r.dir, "module.cfg")
-	return os.WriteFile(r.cfg, []byte(cfg.String()), 0o666)
+	if err := os.WriteFile(r.cfg, []byte(cfg.String()), 0o666); err != nil {
+		return err
+	}
+	// mock throws its caches away when a configuration is newer than they are.
+	info, err := os.Stat(r.b.base)
+	if err != nil {
+		return err
+	}
+	return os.Chtimes(r.cfg, info.ModTime(), info.ModTime())
 }
 
 func (r *run) writeResults(ctx context.Context, dir string) error {
@@ -167,7 +168,7 @@ func (r *run) writeResults(ctx context.Context, dir string) error {
 		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 			return err
 		}
-		if err := os.Link(pkg.Path, to); err != nil {
+		if err := atomicfile.Link(pkg.Path, to); err != nil {
 			return err
 		}
 		p, err := repogen.ReadPackage(ctx, pkg.Path, location)
@@ -215,10 +216,13 @@ func (r *run) mock(ctx context.Context, result string, args ...string) error {
 	cmd.Stdout, cmd.Stderr = out, out
 	err := command.Run(ctx, cmd)
 	if err != nil {
-		// A failed build leaves its chroot.
-		_, cleanErr := command.Output(context.WithoutCancel(ctx), exec.Command("mock", append(options, "--clean")...))
-		if cleanErr != nil {
-			r.b.opts.Log.Warn("cleaning mock's chroot", "component", r.job.Component, "error", cleanErr)
+		// A failed build leaves its chroot, and perhaps processes in it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		for _, verb := range []string{"--orphanskill", "--clean"} {
+			if _, cleanErr := command.Output(ctx, exec.Command("mock", append(options[:len(options):len(options)], verb)...)); cleanErr != nil {
+				r.b.opts.Log.Warn("cleaning mock's chroot", "component", r.job.Component, "error", cleanErr)
+			}
 		}
 		return fmt.Errorf("mock %s: %w", args[0], err)
 	}
@@ -228,7 +232,7 @@ func (r *run) mock(ctx context.Context, result string, args ...string) error {
 func (r *run) keepLogs(result string) error {
 	for _, name := range []string{"build.log", "root.log"} {
 		err := moveFile(filepath.Join(result, name), filepath.Join(r.job.LogDir, name))
-		if err != nil && !os.IsNotExist(err) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -253,17 +257,12 @@ func (r *run) takePackages(result string) error {
 	return nil
 }
 
-// moveFile copies where it cannot rename, and where the file is somebody else's:
-// mock may run as another user.
+// moveFile copies where it cannot rename.
 func moveFile(from, to string) error {
-	if err := os.Rename(from, to); err == nil || os.IsNotExist(err) {
+	if err := os.Rename(from, to); err == nil || errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(to, data, 0o644); err != nil {
+	if err := atomicfile.Link(from, to); err != nil {
 		return err
 	}
 	return os.Remove(from)

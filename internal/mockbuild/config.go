@@ -2,6 +2,7 @@ package mockbuild
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -38,6 +39,8 @@ func (c config) String() string {
 	}
 	if len(c.install) > 0 {
 		fmt.Fprintf(&b, "config_opts['chroot_setup_cmd'] += %s\n", python(" "+strings.Join(c.install, " ")))
+		// Another component's chroot must not start from one with these in it.
+		b.WriteString("config_opts['plugin_conf']['root_cache_enable'] = False\n")
 	}
 	if c.results != "" {
 		// The root's own configuration has one of these; which depends on its age.
@@ -56,14 +59,33 @@ func resultsRepo(dir string) string {
 
 [module-results]
 name=results of this module build
-baseurl=file://%s
+baseurl=%s
 enabled=1
 gpgcheck=0
 skip_if_unavailable=False
 module_hotfixes=1
 priority=1
 metadata_expire=0
-`, dir)
+`, fileURL(dir))
+}
+
+// fileURL escapes what dnf takes for more than a character of a path: blanks and
+// commas part URLs, and $ begins a variable.
+func fileURL(dir string) string {
+	u := (&url.URL{Scheme: "file", Path: dir}).String()
+	return strings.NewReplacer(",", "%2C", "$", "%24").Replace(u)
+}
+
+// checkTemplates refuses text that mock would not take as it is: it renders every
+// string of its configuration as a Jinja template, over and over until nothing
+// changes, so that there is no way to quote one.
+func checkTemplates(what, text string) error {
+	for _, mark := range []string{"{{", "{%", "{#"} {
+		if strings.Contains(text, mark) {
+			return &modulebuild.InputError{Where: what, Msg: fmt.Sprintf("mock takes %q for the beginning of a template: write it otherwise (a macro can be %%{expand:…} of parts)", mark)}
+		}
+	}
+	return nil
 }
 
 // reproducible makes two builds of the same source give the same packages.

@@ -237,8 +237,52 @@ func TestFailure(t *testing.T) {
 		t.Errorf("log %s", failed.Log)
 	}
 	all := calls(t, record)
-	if last := all[len(all)-1]; last.Argv[len(last.Argv)-1] != "--clean" {
-		t.Errorf("the chroot was not cleaned: %v", last.Argv)
+	var verbs []string
+	for _, c := range all[len(all)-2:] {
+		verbs = append(verbs, c.Argv[len(c.Argv)-1])
+	}
+	if diff := cmp.Diff([]string{"--orphanskill", "--clean"}, verbs); diff != "" {
+		t.Errorf("cleaning up (-want +got):\n%s", diff)
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	_, root := standIn(t)
+	for _, tt := range []struct {
+		name  string
+		macro modulebuild.Macro
+		ok    bool
+	}{
+		{"a plain macro", modulebuild.Macro{Name: "a", Body: "%{?b:{x}} { { }"}, true},
+		{"an expression", modulebuild.Macro{Name: "a", Body: "{{ config_opts }}"}, false},
+		{"a block by chance", modulebuild.Macro{Name: "a", Body: "%{%{x}_y}"}, false},
+		{"a comment by chance", modulebuild.Macro{Name: "a()", Body: "%{#}"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			job := testJob(t, "c")
+			job.Macros = append(job.Macros, tt.macro)
+			err := newBuilder(t, root).Prepare(t.Context(), []modulebuild.Job{job})
+			if (err == nil) != tt.ok || err != nil && !strings.Contains(err.Error(), "macro %a") {
+				t.Errorf("Prepare: %v", err)
+			}
+		})
+	}
+}
+
+func TestFileURL(t *testing.T) {
+	if got, want := fileURL("/srv/my builds,$x%/é"), "file:///srv/my%20builds%2C%24x%25/%C3%A9"; got != want {
+		t.Errorf("fileURL: %s, want %s", got, want)
+	}
+}
+
+func TestNameFollowsTheConfiguration(t *testing.T) {
+	_, root := standIn(t)
+	before := Name(root)
+	if err := os.WriteFile(root, []byte("config_opts['root'] = 'other'\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if after := Name(root); after == before || !strings.HasPrefix(after, "mock:test:") {
+		t.Errorf("named %s before and %s after a change of the configuration", before, after)
 	}
 }
 
