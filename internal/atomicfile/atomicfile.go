@@ -19,7 +19,7 @@ import (
 // prefix marks temporary files, so that those of a killed run can be told from
 // others and removed. It is not followed by the file's own name, which may be as
 // long as names can be.
-const prefix = ".tmp-atomic-"
+const prefix = ".tmp-"
 
 // A File is a file under construction. Write to it, then call Commit; Close
 // without Commit leaves no trace.

@@ -1,9 +1,10 @@
-// Package command runs outside programs so that none of them outlives us.
+// Package command runs outside programs so that they do not outlive us.
 //
 // Every child gets a process group of its own and the kernel's promise to be
-// killed when we die (PR_SET_PDEATHSIG), so that kill -9 of this process leaves
-// no git, rpm or mock behind. When the context ends, the group first gets
-// SIGTERM and, after a grace period, SIGKILL.
+// killed when we die (PR_SET_PDEATHSIG). The promise is for the child alone: a
+// caller whose programs have children of their own gives them a PID namespace
+// (SysProcAttr.Cloneflags), which ends as a whole. When the context ends, the
+// group first gets SIGTERM and, after a grace period, SIGKILL.
 package command
 
 import (
@@ -58,21 +59,33 @@ func Run(ctx context.Context, cmd *exec.Cmd) error {
 	if err := <-started; err != nil {
 		return err
 	}
+	group := -cmd.Process.Pid
+	// Whatever of the group outlives its first process ends as well.
+	defer syscall.Kill(group, syscall.SIGKILL)
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
 	}
-	group := -cmd.Process.Pid
-	_ = syscall.Kill(group, syscall.SIGTERM)
+	// The first process of a PID namespace does not hear SIGTERM.
+	signal := syscall.SIGTERM
+	if attr.Cloneflags&syscall.CLONE_NEWPID != 0 {
+		signal = syscall.SIGKILL
+	}
+	_ = syscall.Kill(group, signal)
 	select {
 	case <-done:
+		return ctx.Err()
 	case <-time.After(Grace):
-		_ = syscall.Kill(group, syscall.SIGKILL)
-		<-done
 	}
-	_ = syscall.Kill(group, syscall.SIGKILL) // grandchildren that ignored SIGTERM
-	return ctx.Err()
+	_ = syscall.Kill(group, syscall.SIGKILL)
+	select {
+	case <-done:
+		return ctx.Err()
+	case <-time.After(2 * Grace):
+		// A program that has become another user cannot be killed by us.
+		return fmt.Errorf("%w, and %s (process %d) cannot be ended", ctx.Err(), cmd.Args[0], cmd.Process.Pid)
+	}
 }
 
 // maxOutput bounds what Output keeps of either stream.

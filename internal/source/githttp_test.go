@@ -1,12 +1,14 @@
 package source
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -23,9 +25,9 @@ func TestGitHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	handler := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + base, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=" + safeConfig(t)}}
-	other := 0
+	var other atomic.Int32
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		other++
+		other.Add(1)
 		handler.ServeHTTP(w, r)
 	}))
 	defer elsewhere.Close()
@@ -53,14 +55,14 @@ func TestGitHTTP(t *testing.T) {
 	wantError(t, err, Environment, "m.yaml:2", server.URL)
 	_, err = f.Resolve(t.Context(), Request{Component: "pkg", Where: "m.yaml:2", Repository: withPassword + "/moved/pkg.git"})
 	wantError(t, err, Environment, "m.yaml:2", server.URL)
-	if other != 0 {
+	if other.Load() != 0 {
 		t.Error("a redirect was followed with a password")
 	}
 	if strings.Contains(err.Error()+logged.String(), "hunter2") {
 		t.Errorf("the password is shown: %v %s", err, logged)
 	}
 	// Without a password to lose, a redirect is followed.
-	if _, err = f.Resolve(t.Context(), Request{Component: "pkg", Repository: server.URL + "/moved/pkg.git"}); err != nil || other == 0 {
+	if _, err = f.Resolve(t.Context(), Request{Component: "pkg", Repository: server.URL + "/moved/pkg.git"}); err != nil || other.Load() == 0 {
 		t.Errorf("after a redirect: %v", err)
 	}
 	kept := false
@@ -84,4 +86,27 @@ func safeConfig(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestSecretIsNowhere looks, while git runs, at what other users could see of it.
+func TestSecretIsNowhere(t *testing.T) {
+	const secret = "Basic aHVudGVyMg=="
+	dir := t.TempDir()
+	g, err := newGit(dir, nil, 0)
+	if err != nil {
+		t.Skipf("git cannot be used: %v", err)
+	}
+	var seen bytes.Buffer
+	_, err = g.run(t.Context(), gitCall{
+		url: GitURL{auth: secret},
+		// An alias runs a shell below git, with all that git hands on.
+		config: []string{"alias.look=!cat /proc/self/cmdline /proc/self/environ; git config http.extraHeader"},
+		args:   []string{"look"}, stdout: &seen,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(seen.String(), "aHVudGVyMg"); n != 1 {
+		t.Errorf("the secret is seen %d times, want once, as git's own configuration:\n%q", n, seen.String())
+	}
 }

@@ -12,7 +12,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kojimod/kojimod/internal/atomicfile"
 	"github.com/kojimod/kojimod/internal/command"
@@ -24,6 +27,7 @@ type git struct {
 	dir   string // for our configuration and the clones
 	log   *slog.Logger
 	stall time.Duration
+	alone bool // each git in a PID namespace of its own
 }
 
 // gitConfig stands in for the user's and the system's configuration. It is a
@@ -98,7 +102,7 @@ func newGit(workDir string, log *slog.Logger, stall time.Duration) (*git, error)
 	if stall <= 0 {
 		stall = defaultStall
 	}
-	g := &git{dir: filepath.Join(workDir, "git"), log: orDiscard(log), stall: stall}
+	g := &git{dir: filepath.Join(workDir, "git"), log: orDiscard(log), stall: stall, alone: canOwnProcesses()}
 	if err := os.MkdirAll(g.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory for clones: %w", err)
 	}
@@ -114,7 +118,7 @@ func newGit(workDir string, log *slog.Logger, stall time.Duration) (*git, error)
 
 func (g *git) configPath() string { return filepath.Join(g.dir, "config") }
 
-func (g *git) env(url GitURL) []string {
+func (g *git) env() []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
@@ -131,13 +135,6 @@ func (g *git) env(url GitURL) []string {
 	)
 	if os.Getenv("GIT_SSH_COMMAND") == "" && os.Getenv("GIT_SSH") == "" {
 		env = append(env, "GIT_SSH_COMMAND=ssh -o BatchMode=yes -o ConnectTimeout=30")
-	}
-	if url.auth != "" {
-		// The environment is private to the user, a command line is not. A
-		// redirect could take the header to another host, so none is followed.
-		env = append(env, "GIT_CONFIG_COUNT=2",
-			"GIT_CONFIG_KEY_0=http.extraHeader", "GIT_CONFIG_VALUE_0=Authorization: "+url.auth,
-			"GIT_CONFIG_KEY_1=http.followRedirects", "GIT_CONFIG_VALUE_1=false")
 	}
 	return env
 }
@@ -167,12 +164,26 @@ func (g *git) run(ctx context.Context, call gitCall) ([]byte, error) {
 	if call.dir != "" {
 		args = append(args, "-C", call.dir)
 	}
+	var files []*os.File // from descriptor 3 on, in git and all that it starts
+	if call.lock != nil {
+		files = append(files, call.lock)
+	}
+	if call.url.auth != "" {
+		secret, err := secretConfig(call.url.auth)
+		if err != nil {
+			return nil, err
+		}
+		defer secret.Close()
+		args = append(args, "-c", fmt.Sprintf("include.path=/proc/self/fd/%d", 3+len(files)))
+		files = append(files, secret)
+	}
 	cmd := exec.Command("git", append(args, call.args...)...)
-	cmd.Env = g.env(call.url)
+	cmd.Env = g.env()
 	cmd.Dir = g.dir
 	cmd.Stdin = call.stdin
-	if call.lock != nil {
-		cmd.ExtraFiles = []*os.File{call.lock}
+	cmd.ExtraFiles = files
+	if g.alone {
+		cmd.SysProcAttr = ownProcesses()
 	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -200,6 +211,43 @@ func (g *git) run(ctx context.Context, call gitCall) ([]byte, error) {
 		return nil, ctx.Err()
 	}
 	return nil, &gitError{command: call.args[0], stderr: plainText(errs.buf.String()), err: err}
+}
+
+// secretConfig is a configuration with a password in it, in memory and without a
+// name: command lines, environments and disks can be read by others.
+func secretConfig(auth string) (*os.File, error) {
+	fd, err := unix.MemfdCreate("git-config", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("making room for a password: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "git-config")
+	// A redirect could take the header to another host, so none is followed. auth
+	// is base64 behind a word: nothing in it needs quoting.
+	if _, err := fmt.Fprintf(f, "[http]\n\textraHeader = \"Authorization: %s\"\n\tfollowRedirects = false\n", auth); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("making room for a password: %w", err)
+	}
+	return f, nil
+}
+
+// ownProcesses gives git a PID namespace, so that its helpers end with it, and it
+// with us.
+func ownProcesses() *syscall.SysProcAttr {
+	if os.Geteuid() == 0 {
+		return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	}
+	return &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
+	}
+}
+
+// canOwnProcesses tells whether this kernel lets us do so.
+func canOwnProcesses() bool {
+	probe := exec.Command("git", "--version")
+	probe.SysProcAttr = ownProcesses()
+	return probe.Run() == nil
 }
 
 var (
