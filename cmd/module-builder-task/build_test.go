@@ -80,7 +80,7 @@ sleep %[3]s
 mkdir -p %%{buildroot}/usr/share/tiny
 ls /usr/share/tiny > %%{buildroot}/usr/share/tiny/%[1]s || :
 %%files
-/usr/share/tiny/%[1]s
+%%attr(0644,games,games) /usr/share/tiny/%[1]s
 `
 
 type tiny struct {
@@ -221,24 +221,43 @@ func TestGreeter(t *testing.T) {
 		t.Log("not root: the sample was built as an ordinary user only")
 		return
 	}
-	const nobody = 65534
 	home := filepath.Join(work, "home")
+	second := filepath.Join(home, "second")
+	asNobody(t, home, bin, "--output", second, module).want(t, 0)
+	sameRepo(t, first, second)
+	if entries, err := os.ReadDir(home); err != nil || len(entries) != 1 {
+		t.Errorf("the user's home has changed: %v, %v", entries, err)
+	}
+}
+
+// asNobody builds as an ordinary user with this home, which it makes.
+func asNobody(t *testing.T, home, program string, args ...string) result {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	const nobody = 65534
 	if err := os.Mkdir(home, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chown(home, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
-	second := filepath.Join(home, "second")
-	cmd := exec.Command(bin, "build", "--builder", "host", "--version", "7", "--output", second, module)
+	cmd := exec.Command(program, append([]string{"build", "--builder", "host", "--version", "7"}, args...)...)
 	cmd.Dir = home
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	runCommand(t, cmd).want(t, 0)
-	sameRepo(t, first, second)
-	if entries, err := os.ReadDir(home); err != nil || len(entries) != 1 {
-		t.Errorf("the user's home has changed: %v, %v", entries, err)
-	}
+	return runCommand(t, cmd)
+}
+
+// TestOwners: an ordinary user builds with packages whose files belong to others.
+func TestOwners(t *testing.T) {
+	bin, work := program(t), publicDir(t)
+	module := tinyModule(t, tiny{name: "a"}, tiny{name: "b", after: []string{"a"}, shell: "test -f /usr/share/tiny/a; pushd /tmp; popd"})
+	first, home := filepath.Join(work, "first"), filepath.Join(work, "home")
+	build(t, bin, "--output", first, module).want(t, 0)
+	asNobody(t, home, bin, "--output", filepath.Join(home, "second"), module).want(t, 0)
+	sameRepo(t, first, filepath.Join(home, "second"))
 }
 
 // TestKilled kills builds at random moments and starts them again: nothing of

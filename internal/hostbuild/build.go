@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/kojimod/kojimod/internal/rpmfile"
 	"github.com/kojimod/kojimod/internal/sandbox"
@@ -171,6 +172,9 @@ func (r *room) install(ctx context.Context, s *sandbox.Session, packages []*buil
 		log.printf("nothing of the module is needed")
 		return nil
 	}
+	if r.job.Status != nil {
+		r.job.Status(fmt.Sprintf("installing %d packages of the module", len(packages)))
+	}
 	args := []string{"rpm", "--upgrade", "--nosignature"}
 	if !r.b.rpmHost {
 		args = append(args, "--nodeps")
@@ -179,18 +183,51 @@ func (r *room) install(ctx context.Context, s *sandbox.Session, packages []*buil
 		log.printf("installing %s of component %s (%s)", p.NEVRA, p.Component, filepath.Base(p.Path))
 		args = append(args, inputPackage(i))
 	}
+	inner, cancel := context.WithTimeoutCause(ctx, maxInstall, errInstallTooLong)
+	defer cancel()
 	for _, argv := range [][]string{args, {"ldconfig"}} {
 		log.printf("$ %s", strings.Join(argv, " "))
-		err := s.Run(ctx, sandbox.Command{Args: argv, Env: r.env(), Stdout: log, Stderr: log})
+		// rpm that runs as root gives files to their owners, of which there is none
+		// where we are the only user.
+		err := s.Run(inner, sandbox.Command{Args: argv, Env: r.env(), Stdout: log, Stderr: log, AsBuilder: s.OneUser()})
 		var exit *sandbox.ExitError
-		if errors.As(err, &exit) {
-			return fmt.Errorf("installing packages of the module: %w: %s", err, log.tailText())
-		}
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case inner.Err() != nil:
+			return fmt.Errorf("installing packages of the module: %w; see %s", errInstallTooLong, log.Path)
+		case errors.As(err, &exit):
+			return fmt.Errorf("installing packages of the module: %w: %s", err, rpmErrors(log.tailText()))
+		case err != nil:
 			return err
 		}
 	}
 	return nil
+}
+
+// maxInstall bounds what packages' scripts, and rpm itself on odd files, may do.
+const maxInstall = 15 * time.Minute
+
+var errInstallTooLong = fmt.Errorf("it has not ended after %v", maxInstall)
+
+// rpmErrors finds the lines of rpm's output that say what is wrong, with the
+// indented ones below them; all of it where none does.
+func rpmErrors(output string) string {
+	var found []string
+	for line := range strings.SplitSeq(output, "\n") {
+		indented := strings.TrimLeft(line, " \t") != line
+		text, ok := strings.CutPrefix(strings.TrimSpace(line), "error: ")
+		switch {
+		case ok:
+			found = append(found, text)
+		case indented && len(found) > 0:
+			found[len(found)-1] += " " + text
+		}
+	}
+	if len(found) == 0 {
+		return output
+	}
+	return strings.Join(found, "; ")
 }
 
 // rpmbuild runs rpmbuild as the builder.

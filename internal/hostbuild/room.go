@@ -49,11 +49,7 @@ func (b *Builder) newRoom(job modulebuild.Job) (_ *room, err error) {
 	if (job.SRPM == "") == (job.Spec == "") {
 		return nil, &modulebuild.InputError{Where: "component " + job.Component, Msg: "needs either a source package or a spec file"}
 	}
-	own := ownMacros()
-	macros, err := macroFile(append(own, job.Macros...))
-	if err != nil {
-		return nil, err
-	}
+	macros := []byte(modulebuild.FormatMacros(append(b.ownMacros(), job.Macros...)))
 	dir, err := sandbox.NewDir(b.work)
 	if err != nil {
 		return nil, err
@@ -88,8 +84,8 @@ func (r *room) host(path string) string {
 
 // ownMacros are those that make builds repeatable, and those that the sandbox
 // needs. The job's come after them.
-func ownMacros() []modulebuild.Macro {
-	return []modulebuild.Macro{
+func (b *Builder) ownMacros() []modulebuild.Macro {
+	own := []modulebuild.Macro{
 		{Name: "_topdir", Body: topdir},
 		{Name: "_tmppath", Body: "/var/tmp"},
 		{Name: "_dbpath", Body: database},
@@ -100,6 +96,11 @@ func ownMacros() []modulebuild.Macro {
 		{Name: "build_mtime_policy", Body: "clamp_to_source_date_epoch"},
 		{Name: "source_date_epoch_from_changelog", Body: "0"},
 	}
+	if _, err := os.Stat("/bin/bash"); err == nil && !b.rpmHost {
+		// Spec files are written for hosts whose sh is bash.
+		own = append(own, modulebuild.Macro{Name: "_buildshell", Body: "/bin/bash"})
+	}
+	return own
 }
 
 // env is the whole environment of commands in the sandbox.

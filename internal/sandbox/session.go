@@ -23,6 +23,7 @@ import (
 // background are killed when it ends.
 type Session struct {
 	dir   string   // private directory
+	alone bool     // see OneUser
 	lock  *os.File // held while the session lives
 	conn  *net.UnixConn
 	first *os.Process   // first process of the namespaces
@@ -78,13 +79,13 @@ func Start(ctx context.Context, c Config) (_ *Session, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting a sandbox: %w", err)
 	}
-	s := &Session{dir: dir, lock: lock, done: make(chan struct{})}
+	userNS := !mayMount()
+	s := &Session{dir: dir, alone: userNS, lock: lock, done: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			_ = s.Close()
 		}
 	}()
-	userNS := !mayMount()
 	how := setup{Dir: dir, UserNS: userNS, UserXattr: userNS || !initialUserNS(),
 		Binds: c.Binds, Writable: c.Writable, Files: c.Files}
 	if err := s.launch(how); err != nil {
@@ -241,6 +242,10 @@ func (s *Session) receive() (reply, error) {
 	}
 	return r, json.Unmarshal(buf[:n], &r)
 }
+
+// OneUser tells that inside there is only the user who started the session, under
+// two numbers: no file can be given to anybody else.
+func (s *Session) OneUser() bool { return s.alone }
 
 // Run runs one command and waits for it. The error is ctx.Err() where ctx ended
 // first, and then the session is over; an *ExitError where the command did not

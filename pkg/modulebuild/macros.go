@@ -5,14 +5,17 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/kojimod/kojimod/pkg/modulemd"
 )
 
-// A Macro is an RPM macro definition.
+// A Macro is an RPM macro definition, as it stands in a macro file: rpm takes a
+// backslash in the body for quoting what follows it, and drops braces around all
+// of it.
 type Macro struct {
 	Name string `json:"name"` // with parameters where it takes any: "dist", "demo(a:)"
-	Body string `json:"body"` // may hold newlines
+	Body string `json:"body"` // may hold newlines, which are behind backslashes in the file
 }
 
 // identityMacros are the macros that mark a package as part of a module build.
@@ -30,7 +33,7 @@ func identityMacros(id Identity) []Macro {
 
 // macroDefinition is the start of a definition: a name, and parameters directly
 // behind it.
-var macroDefinition = regexp.MustCompile(`^[ \t]*%([A-Za-z_][A-Za-z0-9_]*)(\([^)\n]*\))?(?s:(.*))$`)
+var macroDefinition = regexp.MustCompile(`^[ \t]*%([A-Za-z][A-Za-z0-9_]*|_[A-Za-z0-9_]+)(\([^)\n]*\))?(?s:(.*))$`)
 
 // ParseMacros reads the macros of a module (buildopts.rpms.macros), which are
 // written as in an RPM macro file: a line "%name body" each, which goes on behind
@@ -42,8 +45,15 @@ var macroDefinition = regexp.MustCompile(`^[ \t]*%([A-Za-z_][A-Za-z0-9_]*)(\([^)
 // silence what is refused here.
 func ParseMacros(text string) ([]Macro, error) {
 	var macros []Macro
-	for _, entry := range macroLines(text) {
+	entries, open := macroLines(text)
+	if open {
+		return nil, &MacroError{entries[len(entries)-1].line, "it is not at its end where the text is: close what it opens, and end with no backslash"}
+	}
+	for _, entry := range entries {
 		line := strings.TrimSpace(entry.text)
+		if strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' }) {
+			return nil, &MacroError{entry.line, fmt.Sprintf("%q has a control character", firstLine(line))}
+		}
 		if line == "" || line[0] == '#' {
 			continue
 		}
@@ -79,11 +89,9 @@ type macroLine struct {
 }
 
 // macroLines joins lines that belong together. A backslash that joins is
-// dropped, the newline stays.
-func macroLines(text string) []macroLine {
-	var all []macroLine
+// dropped, the newline stays. open tells that the last would go on.
+func macroLines(text string) (all []macroLine, open bool) {
 	var nest nesting
-	open := false
 	number := 0
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		number++
@@ -108,7 +116,7 @@ func macroLines(text string) []macroLine {
 		}
 		open = !comment && (escaped || nest.open())
 	}
-	return all
+	return all, open
 }
 
 // nesting counts what is open of %{…}, %(…) and %[…].

@@ -56,6 +56,10 @@ func TestParseMacrosRefuses(t *testing.T) {
 		{"only blanks", "%b   \n", 1},
 		{"a blank in the name", "%my macro\n%foo bar baz\n% x 1", 3},
 		{"a digit first", "%1a 2", 1},
+		{"a brace that stays open", "%ok 1\n%open %{expand:\nx\n", 2},
+		{"a backslash at the end", "%open x\\", 1},
+		{"a control character", "%ok 1\n%bell a\x07", 2},
+		{"a lone underscore", "%_ 1", 1},
 		{"a dash in the name", "\n\n%my-macro 1", 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -81,6 +85,10 @@ func TestMacrosMeanTheSame(t *testing.T) {
 		{"%hello(n:) Hello, %{-n*}%{!-n:world}! %{?1}", "%{hello -n you there}|%{hello}"},
 		{"%a 100%%", "%a"},
 		{`%a back\\slash`, "%a"},
+		{`%a a\nb \%b`, "%a"},
+		{"%a {in braces}", "%a"},
+		{"%a 1\n%a 2\n", "%a"},
+		{"# %a 0\n%a 1 # no comment", "%a"},
 		{"%a \\\n  %{b} \\\n  %{nil}\n%b x", "%a|%b"},
 	} {
 		macros, err := ParseMacros(tt.text)
