@@ -179,7 +179,9 @@ func (r *room) install(ctx context.Context, s *sandbox.Session, packages []*buil
 	if !r.b.rpmHost {
 		args = append(args, "--nodeps")
 	}
+	foreign := false
 	for i, p := range packages {
+		foreign = foreign || p.foreign
 		log.printf("installing %s of component %s (%s)", p.NEVRA, p.Component, filepath.Base(p.Path))
 		args = append(args, inputPackage(i))
 	}
@@ -187,9 +189,10 @@ func (r *room) install(ctx context.Context, s *sandbox.Session, packages []*buil
 	defer cancel()
 	for _, argv := range [][]string{args, {"ldconfig"}} {
 		log.printf("$ %s", strings.Join(argv, " "))
-		// rpm that runs as root gives files to their owners, of which there is none
-		// where we are the only user.
-		err := s.Run(inner, sandbox.Command{Args: argv, Env: r.env(), Stdout: log, Stderr: log, AsBuilder: s.OneUser()})
+		// rpm that runs as root gives files to their owners, which fails where there
+		// is only one user. As another user it does not try, but then the packages'
+		// scripts are not root's either.
+		err := s.Run(inner, sandbox.Command{Args: argv, Env: r.env(), Stdout: log, Stderr: log, AsBuilder: foreign && s.OneUser()})
 		var exit *sandbox.ExitError
 		switch {
 		case ctx.Err() != nil:

@@ -18,6 +18,7 @@ type built struct {
 	provides []rpmfile.Dependency
 	requires []rpmfile.Dependency
 	files    []rpmfile.File
+	foreign  bool // has files that are not root's
 }
 
 // A pool is the packages that may be installed, by what they provide.
@@ -38,9 +39,20 @@ func newPool(packages []modulebuild.Package, arch string) (*pool, error) {
 			return nil, fmt.Errorf("reading a built package: %w", err)
 		}
 		p.add(&built{Package: pkg, provides: header.Dependencies(rpmfile.Provides),
-			requires: header.Dependencies(rpmfile.Requires), files: header.Files()})
+			requires: header.Dependencies(rpmfile.Requires), files: header.Files(), foreign: hasForeignFiles(header.Header)})
 	}
 	return p, nil
+}
+
+func hasForeignFiles(h *rpmfile.Header) bool {
+	for _, tag := range []rpmfile.Tag{rpmfile.TagFileUserName, rpmfile.TagFileGroupName} {
+		for _, owner := range h.Strings(tag) {
+			if owner != "root" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (p *pool) add(b *built) {

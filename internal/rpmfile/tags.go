@@ -26,6 +26,8 @@ const (
 	TagFileModes         Tag = 1030
 	TagFileDigests       Tag = 1035
 	TagFileFlags         Tag = 1037
+	TagFileUserName      Tag = 1039
+	TagFileGroupName     Tag = 1040
 	TagSourceRPM         Tag = 1044
 	TagArchiveSize       Tag = 1046
 	TagProvideName       Tag = 1047
