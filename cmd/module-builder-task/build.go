@@ -2,12 +2,13 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 
 	"github.com/spf13/cobra"
 )
 
-func newBuildCmd() *cobra.Command {
+func newBuildCmd(umask os.FileMode) *cobra.Command {
 	var o options
 	var jobs int
 	var keepGoing bool
@@ -38,14 +39,14 @@ input, 130 interrupted.`,
 				return usageError{fmt.Errorf("--log-format %s: there are text and json", logFormat)}
 			}
 			ui := &buildUI{stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(), json: logFormat == "json"}
-			cfg, err := o.config(cmd.Context(), args[0], ui.logger())
+			cfg, err := o.config(cmd.Context(), cmd.Flags(), args[0], ui.logger())
 			if err != nil && ui.json {
 				return ui.resultJSON(cmd.Context(), nil, err)
 			}
 			if err != nil {
 				return err
 			}
-			cfg.Jobs, cfg.KeepGoing = jobs, keepGoing
+			cfg.Jobs, cfg.KeepGoing, cfg.OutputMode = jobs, keepGoing, 0o777&^umask
 			return ui.build(cmd.Context(), cfg)
 		},
 	}

@@ -260,6 +260,20 @@ func TestOwners(t *testing.T) {
 	sameRepo(t, first, filepath.Join(home, "second"))
 }
 
+// TestUmask: modes get into packages, and whoever builds has any umask.
+func TestUmask(t *testing.T) {
+	bin := program(t)
+	module := tinyModule(t, tiny{name: "a"}, tiny{name: "b", after: []string{"a"}})
+	open, private := filepath.Join(publicDir(t), "out"), filepath.Join(publicDir(t), "out")
+	build(t, bin, "--output", open, module).want(t, 0)
+	cmd := exec.Command("sh", "-c", `umask 077; exec "$@"`, "sh", bin, "build", "--builder", "host", "--version", "7", "--output", private, module)
+	runCommand(t, cmd).want(t, 0)
+	sameRepo(t, open, private)
+	if info, err := os.Stat(private); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the output directory has the mode %v, %v; want 0700", info.Mode(), err)
+	}
+}
+
 // TestKilled kills builds at random moments and starts them again: nothing of
 // the first run lives on, what was finished is not built again, and the
 // repository comes out as if nothing had happened.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,8 +28,12 @@ const (
 
 func main() {
 	sandbox.Init() // this program is also the first process of its sandboxes
+	// Modes of files get into packages and repositories: they must not depend on
+	// who builds. Only the output directory itself is as private as its owner wants.
+	mask := syscall.Umask(0o022)
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	context.AfterFunc(ctx, stop) // a second signal ends us at once
+	code := run(ctx, os.Args[1:], os.FileMode(mask), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
@@ -46,7 +51,7 @@ func endings() []os.Signal {
 	return signals
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, umask os.FileMode, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:   "module-builder-task",
 		Short: "Build RPM modules",
@@ -71,7 +76,7 @@ module's metadata in it.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newBuildCmd(), newPlanCmd())
+	root.AddCommand(newBuildCmd(umask), newPlanCmd())
 	err := root.ExecuteContext(ctx)
 	code := exitCode(ctx, err)
 	if err != nil && !errors.As(err, new(reportedError)) {
@@ -98,7 +103,11 @@ func sayError(ctx context.Context, w io.Writer, err error) {
 		fmt.Fprintln(w, "module-builder-task: interrupted; the same command again goes on where this one stopped")
 		return
 	}
-	fmt.Fprintf(w, "module-builder-task: %s\n", safetext.Text(err.Error()))
+	text := safetext.Text(err.Error())
+	if (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && !strings.Contains(text, "disk is full") {
+		text += "\nthe disk is full: make room where --output and TMPDIR are, and start again"
+	}
+	fmt.Fprintf(w, "module-builder-task: %s\n", text)
 }
 
 // A usageError is a command line that cannot be understood.

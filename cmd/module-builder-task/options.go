@@ -53,7 +53,16 @@ func (o *options) register(f *pflag.FlagSet) {
 }
 
 // config checks the flags and turns them into what the library takes.
-func (o *options) config(ctx context.Context, source string, log *slog.Logger) (localbuild.Config, error) {
+func (o *options) config(ctx context.Context, flags *pflag.FlagSet, source string, log *slog.Logger) (localbuild.Config, error) {
+	var empty []string
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.String() == "" {
+			empty = append(empty, "--"+f.Name)
+		}
+	})
+	if len(empty) > 0 {
+		return localbuild.Config{}, usageError{fmt.Errorf("%s: the value is empty", strings.Join(empty, ", "))}
+	}
 	cfg := localbuild.Config{
 		Source: source, Output: o.output, SRPMDir: o.srpmDir, Lookaside: o.lookaside,
 		Context: modulemd.Context(o.context), Arch: o.arch, HostPlatform: hostPlatform(),

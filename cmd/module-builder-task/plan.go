@@ -40,7 +40,7 @@ another one when the module is built.`,
 				return usageError{fmt.Errorf("--format %s: there are table, json and dot", format)}
 			}
 			log := slog.New(&textHandler{w: cmd.ErrOrStderr(), min: slog.LevelWarn})
-			cfg, err := o.config(cmd.Context(), args[0], log)
+			cfg, err := o.config(cmd.Context(), cmd.Flags(), args[0], log)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -15,6 +16,9 @@ const (
 	maxLine   = 8 << 10 // longer lines are cut
 	tailLines = 20
 )
+
+// diskFull is how programs say so.
+var diskFull = regexp.MustCompile(`No space left on device|database or disk is full|needs [0-9]+.B more space on|Disk quota exceeded`)
 
 // A logFile takes what a build prints: cuts long lines, ends the build when it
 // prints too much, keeps the end and tells each line to whoever watches.
@@ -74,7 +78,7 @@ func (l *logFile) endLine() error {
 		l.line = append(l.line, " [cut]"...)
 	}
 	text := safetext.Line(string(l.line))
-	l.full = l.full || strings.Contains(text, "No space left on device")
+	l.full = l.full || diskFull.MatchString(text)
 	l.tail = append(l.tail, text)
 	if len(l.tail) > tailLines {
 		l.tail = l.tail[1:]

@@ -136,10 +136,10 @@ func (r *room) takeAll(ctx context.Context) ([]modulebuild.Package, error) {
 		}
 	}
 	if sources != 1 {
-		return nil, fmt.Errorf("rpmbuild made %d source packages, not one", sources)
+		return nil, fmt.Errorf("rpmbuild left %d source packages where they belong, not one: does the spec file redefine %%_topdir or another of rpmbuild's directories?", sources)
 	}
 	if len(packages) == sources {
-		return nil, errors.New("rpmbuild made no binary package: the spec file has no %files section that applies")
+		return nil, errors.New("rpmbuild made no binary package: no %files section of the spec file applies, or it redefines where packages go (%_rpmdir, %_rpmfilename)")
 	}
 	return packages, nil
 }

@@ -274,6 +274,10 @@ func copyFile(root *os.Root, name, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	// Modes get into packages, the umask does not.
+	if err := f.Chmod(mode); err != nil {
+		return err
+	}
 	_, err = io.Copy(f, from)
 	return err
 }

@@ -31,7 +31,7 @@ func Build(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	defer t.close()
-	out, err := openOutput(t.cfg.Output)
+	out, err := openOutput(t.cfg.Output, t.cfg.OutputMode)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@
 package localbuild
 
 import (
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -19,6 +20,8 @@ import (
 type Config struct {
 	Source string // a modulemd file, a directory with one, or a git URL with ?#ref
 	Output string // directory; empty is NAME-STREAM in the current one
+
+	OutputMode fs.FileMode // of a new output directory; 0 is 0777, in any case less the umask
 
 	SRPMDir   string            // directory with source RPMs; may be empty
 	SRPMs     map[string]string // component to source RPM or directory with a spec

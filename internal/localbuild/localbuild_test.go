@@ -89,12 +89,12 @@ func TestOutputDirectory(t *testing.T) {
 			if err := tt.prepare(dir); err != nil {
 				t.Fatal(err)
 			}
-			o, err := openOutput(dir)
+			o, err := openOutput(dir, 0)
 			if tt.want == "" {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := openOutput(dir); err == nil || !strings.Contains(err.Error(), "another run") {
+				if _, err := openOutput(dir, 0); err == nil || !strings.Contains(err.Error(), "another run") {
 					t.Errorf("taken twice: %v", err)
 				}
 				o.close()
@@ -187,7 +187,7 @@ func files(t *testing.T, dir string) []string {
 
 // TestRetire publishes three different builds: the packages of the last two stay.
 func TestRetire(t *testing.T) {
-	o, err := openOutput(filepath.Join(t.TempDir(), "out"))
+	o, err := openOutput(filepath.Join(t.TempDir(), "out"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestOutputLinks(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := filepath.Join(t.TempDir(), "out")
-			o, err := openOutput(dir)
+			o, err := openOutput(dir, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -260,7 +260,7 @@ func TestOutputLinks(t *testing.T) {
 			if err := os.Symlink(victim, path); err != nil {
 				t.Fatal(err)
 			}
-			if _, err = openOutput(dir); err == nil || !IsInputError(err) {
+			if _, err = openOutput(dir, 0); err == nil || !IsInputError(err) {
 				t.Errorf("error %v, want one of bad input", err)
 			}
 			if _, err := os.Stat(precious); err != nil {
@@ -277,7 +277,7 @@ func TestLinksInside(t *testing.T) {
 	if err := os.WriteFile(precious, []byte("x"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	o, err := openOutput(filepath.Join(t.TempDir(), "out"))
+	o, err := openOutput(filepath.Join(t.TempDir(), "out"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +328,7 @@ func TestForeignBuildDirectory(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "Package.swift"), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openOutput(dir); !IsInputError(err) {
+	if _, err := openOutput(dir, 0); !IsInputError(err) {
 		t.Errorf("error %v, want one of bad input", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, ".build", "tmp", "x")); err != nil {

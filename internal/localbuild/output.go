@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/kojimod/kojimod/internal/atomicfile"
+	"github.com/kojimod/kojimod/internal/regularfile"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
 )
 
@@ -49,10 +51,13 @@ func (o *output) work(e string) string { return o.path(".build", e) }
 
 // openOutput takes the directory for this run, and makes it if it is not there.
 // A directory that holds something else is refused.
-func openOutput(dir string) (*output, error) {
+func openOutput(dir string, mode fs.FileMode) (*output, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
+	}
+	if !utf8.ValidString(abs) {
+		return nil, &modulebuild.InputError{Where: fmt.Sprintf("%q", dir), Msg: "the name of the output directory is not UTF-8: use another --output"}
 	}
 	o := &output{dir: abs}
 	if _, err := os.Stat(abs); errors.Is(err, fs.ErrNotExist) {
@@ -60,6 +65,12 @@ func openOutput(dir string) (*output, error) {
 	}
 	if err := checkOurs(abs); err != nil {
 		return nil, err
+	}
+	if mode == 0 {
+		mode = 0o777
+	}
+	if err := atomicfile.MkdirAll(abs, mode); err != nil {
+		return nil, fmt.Errorf("making the output directory: %w", err)
 	}
 	if err := o.take(); err != nil {
 		return nil, err
@@ -78,12 +89,12 @@ func (o *output) take() error {
 		if err := atomicfile.MkdirAll(o.work(""), 0o777); err != nil {
 			return fmt.Errorf("making the output directory: %w", err)
 		}
-		lock, err := os.OpenFile(o.work("lock"), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC|syscall.O_NOFOLLOW, 0o666)
+		lock, err := os.OpenFile(o.work("lock"), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o666)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // removed since
 		}
 		if err != nil {
-			return fmt.Errorf("taking the output directory: %w", err)
+			return fmt.Errorf("taking the output directory: %w%s", err, ownerHint(err, o.dir))
 		}
 		if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 			lock.Close()
@@ -104,6 +115,19 @@ func (o *output) take() error {
 		o.lock = lock
 		return nil
 	}
+}
+
+// ownerHint says whose a directory is that may not be written.
+func ownerHint(err error, dir string) string {
+	info, statErr := os.Stat(dir)
+	if statErr != nil || !errors.Is(err, fs.ErrPermission) {
+		return ""
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(owner.Uid) == os.Geteuid() {
+		return ""
+	}
+	return fmt.Sprintf("; %s belongs to user number %d", dir, owner.Uid)
 }
 
 // checkOurs refuses a directory whose content is not ours to write over, and one
@@ -132,7 +156,7 @@ func checkOurs(dir string) error {
 
 // isOurs also takes the beginnings that a killed run has left.
 func isOurs(dir string, entries []fs.DirEntry) bool {
-	text, err := os.ReadFile(filepath.Join(dir, ".build", "README"))
+	text, err := regularfile.ReadFile(filepath.Join(dir, ".build", "README"), maxRecord)
 	if err == nil && string(text) == mark {
 		return true
 	}
@@ -161,7 +185,7 @@ func (o *output) sweep() error {
 	if err := os.MkdirAll(o.work("tmp"), 0o777); err != nil {
 		return fmt.Errorf("making the output directory: %w", err)
 	}
-	if text, err := os.ReadFile(o.work("README")); err == nil && string(text) == mark {
+	if text, err := regularfile.ReadFile(o.work("README"), maxRecord); err == nil && string(text) == mark {
 		return nil
 	}
 	return atomicfile.Write(o.work("README"), []byte(mark), 0o666)
@@ -238,10 +262,13 @@ type journal struct {
 
 const journalFormat = 1
 
+// maxRecord bounds what is read of our own files: somebody may have been there.
+const maxRecord = 64 << 20
+
 // readJournal gives nil where nothing was decided yet.
 func readJournal(dir string) (*journal, error) {
 	path := filepath.Join(dir, ".build", "journal.json")
-	data, err := os.ReadFile(path)
+	data, err := regularfile.ReadFile(path, maxRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/kojimod/kojimod/internal/regularfile"
 	"github.com/kojimod/kojimod/internal/source"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
 	"github.com/kojimod/kojimod/pkg/modulemd"
@@ -49,9 +50,9 @@ func (t *task) read(ctx context.Context) error {
 	if err := t.openModule(ctx); err != nil {
 		return err
 	}
-	file, err := os.Open(t.module.File)
+	file, err := regularfile.Open(t.module.File)
 	if err != nil {
-		return err
+		return &modulebuild.InputError{Msg: "the module's document", Err: err}
 	}
 	defer file.Close()
 	docs, err := modulemd.Read(file, t.documentName())

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/kojimod/kojimod/internal/atomicfile"
+	"github.com/kojimod/kojimod/internal/regularfile"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
 	"github.com/kojimod/kojimod/pkg/repogen"
 )
@@ -66,7 +67,7 @@ func (r *results) Last(component string) *modulebuild.Record {
 
 // readRecord gives package paths as they are now: the output may have moved.
 func readRecord(dir string) (*modulebuild.Record, error) {
-	data, err := os.ReadFile(filepath.Join(dir, recordFile))
+	data, err := regularfile.ReadFile(filepath.Join(dir, recordFile), maxRecord)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func newScratch() (*scratch, error) {
 	for {
 		dir, err := os.MkdirTemp("", scratchPrefix)
 		if err != nil {
-			return nil, fmt.Errorf("making a temporary directory: %w", err)
+			return nil, fmt.Errorf("making a temporary directory (TMPDIR says where): %w", err)
 		}
 		lock, err := lockDir(dir)
 		if err == nil {

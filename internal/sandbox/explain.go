@@ -71,6 +71,9 @@ func initialUserNS() bool {
 
 // explainClone says why the namespaces could not be made.
 func explainClone(err error, userNS bool) error {
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EAGAIN) {
+		return fmt.Errorf("making namespaces: %w: raise the limit (ulimit -n, ulimit -u)", err)
+	}
 	if !userNS {
 		return fmt.Errorf("this system does not let root make namespaces: %w; in a container, give it CAP_SYS_ADMIN (--privileged), or build with mock elsewhere", err)
 	}
@@ -80,6 +83,8 @@ func explainClone(err error, userNS bool) error {
 		why = "sysctl kernel.unprivileged_userns_clone is 0; set it to 1"
 	case sysctl("user/max_user_namespaces") == "0":
 		why = "sysctl user.max_user_namespaces is 0; set it to 15000 or so"
+	case errors.Is(err, syscall.ENOSPC):
+		why = "a limit of namespaces is reached; see sysctl user.max_user_namespaces and its neighbours"
 	case sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1":
 		why = "AppArmor forbids them; set sysctl kernel.apparmor_restrict_unprivileged_userns to 0"
 	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES):

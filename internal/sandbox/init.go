@@ -61,6 +61,7 @@ func closeOnExec(first uint) {
 // serve is the life of a session's first process: set up, then run what is
 // asked for until nobody is there to ask.
 func serve() int {
+	syscall.Umask(0o022) // what is made here others in the sandbox must read
 	socket := os.NewFile(fdSocket, "socket")
 	conn, err := unixConn(socket)
 	socket.Close()

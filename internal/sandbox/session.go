@@ -265,6 +265,8 @@ func (s *Session) Run(ctx context.Context, c Command) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("running %s in a sandbox: the sandbox's first process was killed (is memory short?)", c.Args[0])
 	case err != nil:
 		return fmt.Errorf("running %s in a sandbox: %w", c.Args[0], err)
 	case r.Error != "":

@@ -7,7 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"github.com/kojimod/kojimod/internal/regularfile"
 )
 
 // maxScan bounds how much of a file is looked at; larger documents are refused
@@ -51,14 +52,11 @@ func findDocument(dir, name string) (string, error) {
 // packager's or a stream document. It looks at lines only; whether the YAML is
 // right is for the parser to say.
 func isDocument(path string) bool {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := regularfile.Open(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return false
-	}
 	lines := bufio.NewScanner(io.LimitReader(f, maxScan))
 	lines.Buffer(nil, maxScan+1)
 	for lines.Scan() {

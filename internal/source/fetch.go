@@ -16,7 +16,7 @@ import (
 // from the lookaside too. What it writes is exactly what was pinned, or it is an
 // error. After an error dst may hold part of the source.
 //
-// Files get the mode 0644 or 0755 less the umask, and the present time.
+// Files get the mode 0644 or 0755, whatever the umask, and the present time.
 func (f *Finder) Fetch(ctx context.Context, p Pinned, dst string) (Tree, error) {
 	tree, err := f.fetch(ctx, p, dst)
 	if err != nil {
@@ -82,6 +82,9 @@ func (f *Finder) fetchSRPM(ctx context.Context, p Pinned, path string) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
+	if err := out.Chmod(0o644); err != nil {
+		return err
+	}
 	h := sha256.New()
 	if err := f.readFile(ctx, p.path, io.MultiWriter(out, h)); err != nil {
 		return err
@@ -192,6 +195,9 @@ func (f *Finder) fetchSource(ctx context.Context, file File, bases []location, r
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
+	if err := out.Chmod(0o644); err != nil {
+		return err
+	}
 	// Verified once more on the way: the copy is what gets built.
 	h := file.newHash()
 	if _, err := io.Copy(io.MultiWriter(out, h), withContext(ctx, in)); err != nil {

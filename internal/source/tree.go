@@ -139,6 +139,10 @@ func writeFile(root *os.Root, e entry, content func(entry, io.Writer) error) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	// Modes get into packages, the umask does not.
+	if err := f.Chmod(e.mode.perm()); err != nil {
+		return err
+	}
 	return content(e, f)
 }
 
