@@ -3,7 +3,6 @@ package localbuild
 import (
 	"context"
 	"errors"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kojimod/kojimod/internal/atomicfile"
+	"github.com/kojimod/kojimod/internal/fileurl"
 	"github.com/kojimod/kojimod/internal/report"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
 )
@@ -117,18 +117,11 @@ func (r *Result) Usage() []string {
 			}
 		}
 	}
-	with := "--repofrompath=" + shellWord(name+","+fileURL(r.Repo)) + " --setopt=" + shellWord(name+".gpgcheck=0")
+	with := "--repofrompath=" + shellWord(name+","+fileurl.FromPath(r.Repo)) + " --setopt=" + shellWord(name+".gpgcheck=0")
 	return []string{
 		"dnf " + with + " module enable " + shellWord(target),
 		"dnf " + with + " module install " + shellWord(install),
 	}
-}
-
-// fileURL escapes what dnf takes for more than a character of a path: blanks and
-// commas part URLs, and $ begins a variable.
-func fileURL(path string) string {
-	u := (&url.URL{Scheme: "file", Path: path}).String()
-	return strings.NewReplacer(",", "%2C", "$", "%24").Replace(u)
 }
 
 func shellWord(s string) string {

@@ -2,11 +2,11 @@ package mockbuild
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/kojimod/kojimod/internal/fileurl"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
 )
 
@@ -66,14 +66,7 @@ skip_if_unavailable=False
 module_hotfixes=1
 priority=1
 metadata_expire=0
-`, fileURL(dir))
-}
-
-// fileURL escapes what dnf takes for more than a character of a path: blanks and
-// commas part URLs, and $ begins a variable.
-func fileURL(dir string) string {
-	u := (&url.URL{Scheme: "file", Path: dir}).String()
-	return strings.NewReplacer(",", "%2C", "$", "%24").Replace(u)
+`, fileurl.FromPath(dir))
 }
 
 // checkTemplates refuses text that mock would not take as it is: it renders every

@@ -269,12 +269,6 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-func TestFileURL(t *testing.T) {
-	if got, want := fileURL("/srv/my builds,$x%/é"), "file:///srv/my%20builds%2C%24x%25/%C3%A9"; got != want {
-		t.Errorf("fileURL: %s, want %s", got, want)
-	}
-}
-
 func TestNameFollowsTheConfiguration(t *testing.T) {
 	_, root := standIn(t)
 	before := Name(root)
