@@ -10,7 +10,7 @@ GO          = go
 FUZZTIME    = 60s
 BENCH       = .
 TESTFLAGS   =
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+STATICCHECK = tool -modfile=tools/go.mod staticcheck
 
 # Commands that are not written yet are not built.
 COMMANDS = $(notdir $(patsubst %/main.go,%,$(wildcard cmd/*/main.go)))
@@ -36,7 +36,7 @@ lint: check-go
 	@echo "gofmt -l ."; out=$$(gofmt -l .); \
 	  if [ -n "$$out" ]; then echo "$$out"; echo "not formatted; run: gofmt -w ." >&2; exit 1; fi
 	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) $(STATICCHECK) ./...
 
 bench: check-go
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
