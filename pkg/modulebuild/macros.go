@@ -70,6 +70,9 @@ func ParseMacros(text string) ([]Macro, error) {
 		if body == "" {
 			return nil, &MacroError{entry.line, fmt.Sprintf("macro %%%s has no value: give it one, or %%{nil}", m[1])}
 		}
+		if tail := len(body) - len(strings.TrimRight(body, `\`)); tail%2 == 1 {
+			return nil, &MacroError{entry.line, fmt.Sprintf("macro %%%s ends with a backslash and blanks: leave them out", m[1])}
+		}
 		macros = append(macros, Macro{m[1] + m[2], body})
 	}
 	return macros, nil

@@ -58,6 +58,7 @@ func TestParseMacrosRefuses(t *testing.T) {
 		{"a digit first", "%1a 2", 1},
 		{"a brace that stays open", "%ok 1\n%open %{expand:\nx\n", 2},
 		{"a backslash at the end", "%open x\\", 1},
+		{"a backslash and a blank at the end", "%name one \\ ", 1},
 		{"a control character", "%ok 1\n%bell a\x07", 2},
 		{"a lone underscore", "%_ 1", 1},
 		{"a dash in the name", "\n\n%my-macro 1", 3},
@@ -116,6 +117,7 @@ func rpmEval(t *testing.T, macros, expr string) string {
 }
 
 func FuzzParseMacros(f *testing.F) {
+	f.Add("%q one \\}}}}}}\\ ")
 	f.Add("%a one \\\n two\n%b(x:) %{?1:\n}\n# c\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		macros, err := ParseMacros(text)
