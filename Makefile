@@ -1,6 +1,8 @@
 # make        builds bin/module-builder-task
 # make demo   installs what is missing, builds the sample module, shows it
 # make test   installs what the tests need and runs them
+# make test-koji  tests the client against the Koji that KOJI_TEST_HUB,
+#             KOJI_TEST_USER and KOJI_TEST_PASSWORD name (see pkg/koji/live_test.go)
 # make lint   gofmt, go vet, staticcheck
 # make bench  runs the benchmarks
 # make fuzz   runs each fuzz target for FUZZTIME
@@ -32,6 +34,10 @@ test: check-go
 	scripts/setup test
 	$(GO) test -race $(TESTFLAGS) ./...
 
+test-koji: check-go
+	@test -n "$$KOJI_TEST_HUB" || { echo "set KOJI_TEST_HUB, KOJI_TEST_USER and KOJI_TEST_PASSWORD" >&2; exit 1; }
+	$(GO) test -race -count=1 -v -run '^TestLive' $(TESTFLAGS) ./pkg/koji/
+
 lint: check-go
 	@echo "gofmt -l ."; out=$$(gofmt -l .); \
 	  if [ -n "$$out" ]; then echo "$$out"; echo "not formatted; run: gofmt -w ." >&2; exit 1; fi
@@ -52,4 +58,4 @@ clean:
 check-go:
 	@scripts/check-go
 
-.PHONY: all build demo test lint bench fuzz clean check-go
+.PHONY: all build demo test test-koji lint bench fuzz clean check-go

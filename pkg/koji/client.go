@@ -67,6 +67,8 @@ type Client struct {
 	opts Options
 	log  *slog.Logger
 
+	files *http.Client // for downloads
+
 	// What tests replace.
 	now    func() time.Time
 	sleep  func(context.Context, time.Duration) error
@@ -112,7 +114,9 @@ func New(hubURL string, opts Options) (*Client, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{hub: u, opts: opts, log: log, now: time.Now, sleep: sleep, jitter: rand.Float64}, nil
+	c := &Client{hub: u, opts: opts, log: log, now: time.Now, sleep: sleep, jitter: rand.Float64}
+	c.files = c.filesClient()
+	return c, nil
 }
 
 func setDefault[T comparable](p *T, v T) {

@@ -2,6 +2,7 @@ package koji
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"hash/adler32"
 	"io"
@@ -320,3 +321,5 @@ func (h *fakeHub) upload(r *http.Request, body []byte) (any, error) {
 	return map[string]any{"size": len(body), "fileverify": q.Get("fileverify"), "offset": offset,
 		"hexdigest": fmt.Sprintf("%08x", adler32.Checksum(body))}, nil
 }
+
+func xmlrpcBase64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }

@@ -6,15 +6,24 @@ import (
 	"crypto/x509"
 	"errors"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 )
 
-// live returns a client of the hub that the environment names, or skips the test:
+// live returns a client of the hub that the environment names, or skips the test.
+// It is a hub for testing: tasks and uploads are made there.
 //
 //	KOJI_TEST_HUB       its address
-//	KOJI_TEST_USER      a user that logs in by password
+//	KOJI_TEST_USER      a user that logs in by password, an administrator best
 //	KOJI_TEST_PASSWORD
+//
+// Single tests need more, and say so:
+//
+//	KOJI_TEST_FILES     the topurl
+//	KOJI_TEST_TARGET    a build target whose tags have builds
+//	KOJI_TEST_TLS_HUB, KOJI_TEST_CERT, KOJI_TEST_CA
+//	KOJI_TEST_RENEWAL   the hub's SessionRenewalTimeout, in minutes
 func live(t *testing.T) (c *Client, user, password string) {
 	t.Helper()
 	hub := os.Getenv("KOJI_TEST_HUB")
@@ -182,5 +191,62 @@ func TestLiveCertificate(t *testing.T) {
 	var call *CallError
 	if _, err := strict.LoginCertificate(t.Context(), cert); !errors.As(err, &call) || call.Attempts != 1 {
 		t.Errorf("a server that nobody vouches for must be refused at once: %v", err)
+	}
+}
+
+// TestLiveRenewal waits until the session has expired, twice.
+func TestLiveRenewal(t *testing.T) {
+	minutes, err := strconv.Atoi(os.Getenv("KOJI_TEST_RENEWAL"))
+	if err != nil || minutes < 1 {
+		t.Skip("KOJI_TEST_RENEWAL does not give the hub's SessionRenewalTimeout in minutes")
+	}
+	c, user, password := live(t)
+	lender := liveSession(t)
+	loan, err := c.Lent(LentSession{ID: lender.ID(), Key: lender.key.value(), Callnum: lender.Callnum() + 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exclusive, err := c.LoginPassword(t.Context(), user, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := liveSession(t)
+	for round := range 2 {
+		// Calls that change something, so that the hub stores their numbers.
+		for range 3 {
+			if err := s.Call(t.Context(), "subsession", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		id, num, key := s.ID(), s.Callnum(), s.key.value()
+		time.Sleep(time.Duration(minutes)*time.Minute + 5*time.Second)
+		if err := s.Call(t.Context(), "subsession", nil); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if s.ID() != id || s.Callnum() != num+1 || s.key.value() == key {
+			t.Errorf("round %d: session %d, was %d; call %d, was %d; same key: %v", round, s.ID(), id, s.Callnum(), num, s.key.value() == key)
+		}
+	}
+	err = loan.Call(t.Context(), "subsession", nil)
+	if !errors.Is(err, ErrSessionLost) || !errors.Is(err, ErrAuthExpired) {
+		t.Errorf("a lent session that has expired: %v", err)
+	}
+	// Its lender renews it.
+	lender.next = loan.Callnum() + 100
+	if err := lender.Call(t.Context(), "subsession", nil); err != nil {
+		t.Errorf("the lender: %v", err)
+	}
+	if err := exclusive.Exclusive(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Duration(minutes)*time.Minute + 5*time.Second)
+	if err := exclusive.Call(t.Context(), "getLoggedInUser", nil); err != nil {
+		t.Errorf("an exclusive session: %v", err)
+	}
+	if err := s.Call(t.Context(), "getLoggedInUser", nil); !errors.Is(err, ErrAuthLock) {
+		t.Errorf("beside an exclusive session: %v", err)
+	}
+	if err := exclusive.Logout(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
