@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"os/user"
 	"runtime"
 	"strconv"
 	"strings"
@@ -136,7 +137,7 @@ func (o *options) chooseBuilder(ctx context.Context, cfg *localbuild.Config) err
 	switch builder {
 	case "mock":
 		cfg.BuilderName = mockbuild.Name(o.root)
-		cfg.NewBuilder = func(plan *modulebuild.Plan, dir string) (modulebuild.Builder, error) {
+		cfg.NewBuilder = func(plan *modulebuild.Plan, _, dir string) (modulebuild.Builder, error) {
 			emulate := cfg.Arch
 			if runsHere(cfg.Arch) {
 				emulate = ""
@@ -151,8 +152,8 @@ func (o *options) chooseBuilder(ctx context.Context, cfg *localbuild.Config) err
 			return usageError{fmt.Errorf("--arch %s: the host builder builds for this host, which is %s; mock can build for others", cfg.Arch, hostArch())}
 		}
 		cfg.BuilderName = hostbuild.Name(cfg.Arch)
-		cfg.NewBuilder = func(_ *modulebuild.Plan, dir string) (modulebuild.Builder, error) {
-			return hostbuild.New(hostbuild.Options{WorkDir: dir, Log: cfg.Log})
+		cfg.NewBuilder = func(_ *modulebuild.Plan, output, dir string) (modulebuild.Builder, error) {
+			return hostbuild.New(hostbuild.Options{WorkDir: dir, Hide: append(homes(), output), Log: cfg.Log})
 		}
 	default:
 		return usageError{fmt.Errorf("--builder %s: there are mock and host", builder)}
@@ -173,6 +174,19 @@ func hostArch() string {
 		return "armv7hl"
 	}
 	return runtime.GOARCH // ppc64le, s390x, riscv64 are called alike
+}
+
+// homes are the directories that are this user's: what the environment says, and
+// what the list of users says.
+func homes() []string {
+	var dirs []string
+	if dir, err := os.UserHomeDir(); err == nil {
+		dirs = append(dirs, dir)
+	}
+	if u, err := user.Current(); err == nil {
+		dirs = append(dirs, u.HomeDir)
+	}
+	return dirs
 }
 
 // runsHere tells the architectures whose programs this host runs by itself.

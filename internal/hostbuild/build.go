@@ -33,6 +33,8 @@ func (b *Builder) Build(ctx context.Context, job modulebuild.Job) (result module
 		_ = buildLog.close()
 		return result, &modulebuild.BuildError{Component: job.Component, Err: plain(err)}
 	}
+	room := func() bool { return hasRoom(b.work) && hasRoom(job.OutDir) }
+	buildLog.room, rootLog.room = room, room
 	result, err = b.buildIn(inner, job, buildLog, rootLog)
 	if ctx.Err() == nil && context.Cause(inner) != nil {
 		err = context.Cause(inner)
@@ -57,6 +59,16 @@ func (b *Builder) Build(ctx context.Context, job modulebuild.Job) (result module
 		err = fmt.Errorf("%w: %w", syscall.ENOSPC, err)
 	}
 	return modulebuild.Result{}, &modulebuild.BuildError{Component: job.Component, Log: buildLog.Path, Tail: buildLog.tailText(), Err: plain(err)}
+}
+
+// hasRoom tells whether a file system has more than the last megabytes free.
+func hasRoom(dir string) bool {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return true
+	}
+	const little = 4 << 20
+	return st.Bavail*uint64(st.Bsize) > little && (st.Files == 0 || st.Ffree > 64)
 }
 
 // plain says a full disk in plain words.
@@ -175,7 +187,8 @@ func (r *room) install(ctx context.Context, s *sandbox.Session, packages []*buil
 	if r.job.Status != nil {
 		r.job.Status(fmt.Sprintf("installing %d packages of the module", len(packages)))
 	}
-	args := []string{"rpm", "--upgrade", "--nosignature"}
+	// A module often has older packages than its platform.
+	args := []string{"rpm", "--upgrade", "--oldpackage", "--replacepkgs", "--nosignature"}
 	if !r.b.rpmHost {
 		args = append(args, "--nodeps")
 	}
@@ -192,7 +205,7 @@ func (r *room) install(ctx context.Context, s *sandbox.Session, packages []*buil
 		// rpm that runs as root gives files to their owners, which fails where there
 		// is only one user. As another user it does not try, but then the packages'
 		// scripts are not root's either.
-		err := s.Run(inner, sandbox.Command{Args: argv, Env: r.env(), Stdout: log, Stderr: log, AsBuilder: foreign && s.OneUser()})
+		err := s.Run(inner, sandbox.Command{Args: argv, Env: r.env(), Stdout: log, Stderr: log, AsBuilder: foreign && s.OneUser() && argv[0] == "rpm"})
 		var exit *sandbox.ExitError
 		switch {
 		case ctx.Err() != nil:

@@ -40,6 +40,12 @@ type Options struct {
 
 	Log *slog.Logger // nil for none
 
+	// Hide are directories below /var or /opt that builds must not see, such as the
+	// user's home; others are passed over. What not everybody may read below /etc,
+	// /opt and /var is hidden anyway, and nothing of /home, /root and the like is
+	// there.
+	Hide []string
+
 	// MaxLog is how large a build.log may grow, in bytes; a build that prints
 	// more is ended. 0 stands for 1 GiB.
 	MaxLog int64
@@ -54,6 +60,7 @@ type Builder struct {
 	work   string
 	log    *slog.Logger
 	maxLog int64
+	hide   []string // absolute, without links
 
 	maxParse time.Duration
 	arch     string // what rpmbuild builds for by itself
@@ -73,6 +80,15 @@ func New(opts Options) (*Builder, error) {
 		return nil, errors.New("building on this host: no work directory given")
 	}
 	b := &Builder{work: work, log: opts.Log, maxLog: opts.MaxLog}
+	for _, dir := range opts.Hide {
+		if dir, err = filepath.Abs(dir); err != nil {
+			return nil, fmt.Errorf("building on this host: %w", err)
+		}
+		// Homes of system users can be anything; software is not hidden.
+		if real, err := filepath.EvalSymlinks(dir); err == nil && (below(real, "/var") || below(real, "/opt")) {
+			b.hide = append(b.hide, real)
+		}
+	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -97,10 +113,31 @@ func New(opts Options) (*Builder, error) {
 	return b, nil
 }
 
+func below(path, dir string) bool { return strings.HasPrefix(path, dir+"/") }
+
+// hostRPM is the system's rpm with the system's settings, as the sandbox has it:
+// not the user's macros, and no other rpm in the user's path.
+func hostRPM(args ...string) *exec.Cmd {
+	cmd := exec.Command("rpm", args...)
+	for _, dir := range filepath.SplitList(sandbox.Path) {
+		if path := filepath.Join(dir, "rpm"); isProgram(path) {
+			cmd = exec.Command(path, args...)
+			break
+		}
+	}
+	cmd.Env = []string{"HOME=/nonexistent", "PATH=" + sandbox.Path, "LC_ALL=C"}
+	return cmd
+}
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
 // inspect asks rpm for what it is set to.
 func (b *Builder) inspect() error {
 	ctx := context.Background()
-	out, err := command.Output(ctx, exec.Command("rpm", "--eval", "%{_target_cpu}\n%{_libdir}\n%{_dbpath}"))
+	out, err := command.Output(ctx, hostRPM("--eval", "%{_target_cpu}\n%{_libdir}\n%{_dbpath}"))
 	if err != nil {
 		return err
 	}
@@ -110,7 +147,7 @@ func (b *Builder) inspect() error {
 	}
 	b.arch, b.libdir, b.rpmdb = fields[0], fields[1], fields[2]
 
-	rc, err := command.Output(ctx, exec.Command("rpm", "--showrc"))
+	rc, err := command.Output(ctx, hostRPM("--showrc"))
 	if err != nil {
 		return err
 	}
@@ -119,7 +156,7 @@ func (b *Builder) inspect() error {
 	}
 	// rpm -qa would make an empty database where there is none.
 	if entries, err := os.ReadDir(b.rpmdb); err == nil && len(entries) > 0 {
-		names, err := command.Output(ctx, exec.Command("rpm", "-qa", "--qf", "%{NAME}\n"))
+		names, err := command.Output(ctx, hostRPM("-qa", "--qf", "%{NAME}\n"))
 		if err != nil {
 			return err
 		}

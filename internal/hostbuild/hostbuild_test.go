@@ -380,6 +380,34 @@ mkfifo %_topdir/RPMS/noarch/pipe.rpm
 	}
 }
 
+// A build puts a link to somebody's directory in place of its own, where we look
+// for packages, remove them and copy them.
+func TestMovedDirectory(t *testing.T) {
+	b := newBuilder(t, Options{})
+	victim, err := os.MkdirTemp("/var/tmp", "hostbuild-victim-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(victim) })
+	precious := filepath.Join(victim, "SRPMS", "precious.rpm")
+	if err := errors.Join(os.MkdirAll(filepath.Join(victim, "RPMS"), 0o755), os.Mkdir(filepath.Dir(precious), 0o755), os.WriteFile(precious, []byte("x"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	swap := "mv /builddir/build /builddir/b2; ln -s " + victim + " /builddir/build\n"
+	for name, text := range map[string]string{
+		"while asking for more": "%global _srcrpmdir /var/tmp/out\n" + spec("links", "", "%generate_buildrequires\n"+swap),
+		"at the end":            spec("links", "", "%clean\n"+swap),
+	} {
+		job := specJob(t, "links", text)
+		if result, err := b.Build(context.Background(), job); err == nil {
+			t.Errorf("%s: took %v", name, names(result))
+		}
+		if _, err := os.Stat(precious); err != nil {
+			t.Errorf("%s: the victim's file: %v", name, err)
+		}
+	}
+}
+
 func TestPrepareErrors(t *testing.T) {
 	b := newBuilder(t, Options{})
 	lib := specJob(t, "lib", spec("lib", "Provides: thing = 2", ""))
@@ -458,7 +486,7 @@ func TestBuildErrors(t *testing.T) {
 		{"failing build", spec("x", "", "%build\necho the last words\nexit 3"), []string{"exit status 1", "the last words", "build.log"}},
 		{"too old", spec("x", "BuildRequires: thing >= 3", ""), []string{"BuildRequires", "thing >= 3", "component lib", "lib-0:1-1.noarch"}},
 		{"endless output", spec("x", "", "%build\nyes"), []string{"printed more"}},
-		{"full disk", spec("x", "", "%build\n/bin/echo hi >/dev/full"), []string{"the disk is full"}},
+		{"a full device is no full disk", spec("x", "", "%build\n/bin/echo hi >/dev/full"), []string{"building x: rpmbuild ended with exit status 1"}},
 		{"killed", spec("x", "", "%build\nkill -9 $PPID"), []string{"signal"}},
 		{"nothing packaged", strings.ReplaceAll(spec("x", "", ""), "%files\n", ""), []string{"no binary package"}},
 	}

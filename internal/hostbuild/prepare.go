@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"slices"
 	"sort"
 	"strings"
@@ -151,7 +150,7 @@ func hostProvides(ctx context.Context, d rpmfile.Dependency) (bool, error) {
 	if strings.HasPrefix(d.Name, "-") {
 		return false, nil
 	}
-	out, err := command.Output(ctx, exec.Command("rpm", "-q", "--whatprovides", d.Name, "--qf", provideFormat))
+	out, err := command.Output(ctx, hostRPM("-q", "--whatprovides", d.Name, "--qf", provideFormat))
 	if command.ExitCode(err) > 0 {
 		return false, nil
 	}

@@ -31,15 +31,19 @@ func (r *room) askMore(ctx context.Context, s *sandbox.Session, log *logFile) ([
 	if err := s.Close(); err != nil { // nothing of the build may run while its files are read
 		return nil, err
 	}
-	files, err := r.packageFiles("SRPMS")
+	top, err := r.top()
+	if err != nil {
+		return nil, err
+	}
+	defer top.Close()
+	files, err := packageFiles(top, "SRPMS")
 	if err != nil {
 		return nil, err
 	}
 	deps := []rpmfile.Dependency{}
 	for _, f := range files {
-		full := filepath.Join(r.host(topdir), f)
 		if strings.HasSuffix(f, ".buildreqs.nosrc.rpm") {
-			header, err := rpmfile.ReadFile(full)
+			header, err := readHeader(top, f)
 			if err != nil {
 				return nil, fmt.Errorf("reading the generated BuildRequires: %w", err)
 			}
@@ -48,28 +52,38 @@ func (r *room) askMore(ctx context.Context, s *sandbox.Session, log *logFile) ([
 				deps = append(deps, d)
 			}
 		}
-		if err := os.Remove(full); err != nil {
+		if err := top.Remove(f); err != nil {
 			return nil, err
 		}
 	}
 	return deps, nil
 }
 
-// packageFiles lists the packages below a directory of topdir. Only regular
-// files count: the build may have left anything there.
-func (r *room) packageFiles(dir string) ([]string, error) {
-	root, err := os.OpenRoot(r.host(topdir))
+func readHeader(root *os.Root, name string) (*rpmfile.Package, error) {
+	f, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
+	defer f.Close()
+	return rpmfile.Read(f)
+}
+
+// maxFiles bounds how many packages a build may make.
+const maxFiles = 10_000
+
+// packageFiles lists the packages below a directory of topdir. Only regular
+// files count: the build may have left anything there.
+func packageFiles(root *os.Root, dir string) ([]string, error) {
 	var files []string
-	err = fs.WalkDir(root.FS(), dir, func(p string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(root.FS(), dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if d.Type().IsRegular() && strings.HasSuffix(p, ".rpm") {
 			files = append(files, p)
+		}
+		if len(files) > maxFiles {
+			return fmt.Errorf("there are more than %d", maxFiles)
 		}
 		return nil
 	})
@@ -101,14 +115,14 @@ func (r *room) discard() {
 }
 
 func (r *room) takeAll(ctx context.Context) ([]modulebuild.Package, error) {
-	root, err := os.OpenRoot(r.host(topdir))
+	root, err := r.top()
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
 	names := make(map[string]bool)
 	for _, dir := range []string{"RPMS", "SRPMS"} {
-		files, err := r.packageFiles(dir)
+		files, err := packageFiles(root, dir)
 		if err != nil {
 			return nil, err
 		}
@@ -120,7 +134,7 @@ func (r *room) takeAll(ctx context.Context) ([]modulebuild.Package, error) {
 				return nil, fmt.Errorf("built two packages named %s", path.Base(file))
 			}
 			names[path.Base(file)] = true
-			if err := r.take(root, file); err != nil {
+			if err := r.take(ctx, root, file); err != nil {
 				return nil, fmt.Errorf("taking the built package %s: %w", file, err)
 			}
 		}
@@ -145,22 +159,43 @@ func (r *room) takeAll(ctx context.Context) ([]modulebuild.Package, error) {
 }
 
 // take copies one package to OutDir, with the job's time as its file's time.
-func (r *room) take(root *os.Root, file string) (err error) {
+func (r *room) take(ctx context.Context, root *os.Root, file string) (err error) {
 	from, err := root.Open(file)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
+	// A file of any size is quickly made that holds nothing: it must look like a
+	// package before it is copied.
+	if _, err := rpmfile.Read(from); err != nil {
+		return err
+	}
+	if _, err := from.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
 	f, err := atomicfile.Create(filepath.Join(r.job.OutDir, path.Base(file)), 0o644)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := io.Copy(f, from); err != nil {
+	if _, err := io.Copy(f, &contextReader{ctx, from}); err != nil {
 		return err
 	}
 	if err := os.Chtimes(f.Name(), r.job.Time, r.job.Time); err != nil {
 		return err
 	}
 	return f.Commit()
+}
+
+// contextReader stops a long copy when the context ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
 }

@@ -38,6 +38,7 @@ type room struct {
 	b      *Builder
 	job    modulebuild.Job
 	dir    *sandbox.Dir
+	root   *os.Root // of dir, opened before any foreign code ran: no link leads out of it
 	macros []byte
 	spec   string // base name of the spec file in SPECS
 }
@@ -55,6 +56,9 @@ func (b *Builder) newRoom(job modulebuild.Job) (_ *room, err error) {
 		return nil, err
 	}
 	r := &room{b: b, job: job, dir: dir, macros: macros}
+	if r.root, err = os.OpenRoot(dir.Path); err != nil {
+		return nil, errors.Join(err, dir.Remove())
+	}
 	defer func() {
 		if err != nil {
 			_ = r.close()
@@ -71,7 +75,17 @@ func (b *Builder) newRoom(job modulebuild.Job) (_ *room, err error) {
 	return r, nil
 }
 
-func (r *room) close() error { return r.dir.Remove() }
+func (r *room) close() error { return errors.Join(r.root.Close(), r.dir.Remove()) }
+
+// top opens what the sandbox has as topdir. The builder may have put anything in
+// its place.
+func (r *room) top() (*os.Root, error) {
+	top, err := r.root.OpenRoot(strings.TrimPrefix(topdir, "/"))
+	if err != nil {
+		return nil, fmt.Errorf("the build has moved its own directory: %w", err)
+	}
+	return top, nil
+}
 
 // host gives the place on the host of /builddir, a path below it, or the
 // database.
@@ -148,7 +162,7 @@ func (r *room) open(ctx context.Context, packages []*built) (*sandbox.Session, e
 			writable[filepath.Dir(filepath.Clean(f.Path))] = true
 		}
 	}
-	c := sandbox.Config{WorkDir: r.dir.Path, Binds: binds, Log: r.b.log, Files: []sandbox.File{
+	c := sandbox.Config{WorkDir: r.dir.Path, Binds: binds, Hide: r.b.hide, Log: r.b.log, Files: []sandbox.File{
 		{Path: macroPath, Data: r.macros, Mode: 0o644},
 		{Path: loaderPath, Data: []byte(r.b.libdir + "\n"), Mode: 0o644},
 	}}
@@ -291,7 +305,7 @@ func (r *room) findSpec() error {
 	if !header.IsSource() {
 		return &modulebuild.InputError{Where: r.job.SRPM, Msg: "is not a source package"}
 	}
-	entries, err := os.ReadDir(r.host(specDir))
+	entries, err := fs.ReadDir(r.root.FS(), strings.TrimPrefix(specDir, "/"))
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +53,7 @@ func (r *room) unpack(ctx context.Context, s *sandbox.Session, out *logFile) err
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(r.host(srpmPath)); err != nil {
+	if err := r.root.Remove(strings.TrimPrefix(srpmPath, "/")); err != nil {
 		return err
 	}
 	return r.findSpec()

@@ -64,7 +64,7 @@ func (t *task) build(ctx context.Context, out *output, j *journal) (*Result, err
 	if err := os.MkdirAll(work, 0o777); err != nil {
 		return nil, err
 	}
-	builder, err := t.cfg.NewBuilder(t.plan, work)
+	builder, err := t.cfg.NewBuilder(t.plan, out.dir, work)
 	if err != nil {
 		return nil, err
 	}

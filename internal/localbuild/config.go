@@ -41,9 +41,9 @@ type Config struct {
 	DefaultProfiles []string
 	DefaultStream   bool
 
-	// NewBuilder makes the Builder, which may work in the existing directory dir
-	// until the build is over. It is called once it is known that there is something to do.
-	NewBuilder func(plan *modulebuild.Plan, dir string) (modulebuild.Builder, error)
+	// NewBuilder makes the Builder, which may work in the existing directory dir,
+	// below the output directory, until the build is over. It is called once it is known that there is something to do.
+	NewBuilder func(plan *modulebuild.Plan, output, dir string) (modulebuild.Builder, error)
 	// BuilderName is what NewBuilder's result will call itself.
 	BuilderName string
 

@@ -65,7 +65,7 @@ func config(t *testing.T, out string) Config {
 	}
 	return Config{
 		Source: dir, Output: out, Arch: "x86_64", BuilderName: "copier",
-		NewBuilder: func(plan *modulebuild.Plan, _ string) (modulebuild.Builder, error) { return copier{t, plan}, nil },
+		NewBuilder: func(plan *modulebuild.Plan, _, _ string) (modulebuild.Builder, error) { return copier{t, plan}, nil },
 		Log:        slog.New(slog.DiscardHandler),
 		Now:        func() time.Time { return time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC) },
 	}

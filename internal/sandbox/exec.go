@@ -42,7 +42,9 @@ func becomeCommand() error {
 		return fmt.Errorf("sandbox: giving up rights: %w", err)
 	}
 	syscall.Umask(0o022)
-	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+	// A limit of one byte, not of none: only that keeps the kernel from starting the
+	// host's program for core dumps, which runs as the host's root (core(5)).
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{Cur: 1, Max: 1}); err != nil {
 		return fmt.Errorf("sandbox: forbidding core files: %w", err)
 	}
 	env := r.Env
@@ -80,11 +82,6 @@ func dropRights(builder bool) error {
 			keep |= 1 << c
 		}
 	}
-	if builder && os.Geteuid() == BuilderID {
-		// In a user namespace of our own we are the builder already, with all
-		// capabilities in that namespace.
-		keep = 0
-	}
 	for c := 0; c < 64; c++ {
 		if keep&(1<<c) != 0 {
 			continue
@@ -116,7 +113,7 @@ func dropRights(builder bool) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
-	return nil
+	return denyCalls()
 }
 
 // setCaps makes keep the effective and permitted capabilities, and no more of

@@ -28,6 +28,10 @@ func (m *mounter) devices() error {
 		if err := unix.Mount("/dev/"+name, to, "", unix.MS_BIND, ""); err != nil {
 			return explainMount("/dev/"+name, err, m.UserNS)
 		}
+		// A device is written to all the same; its permissions are the host's.
+		if err := m.remount(to, unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOEXEC); err != nil {
+			return err
+		}
 	}
 	for _, dir := range []string{"pts", "shm"} {
 		if err := os.Mkdir(filepath.Join(dev, dir), 0o755); err != nil {
@@ -95,7 +99,8 @@ func (m *mounter) enter() error {
 // hideKernelFiles takes away the files through which root could change the
 // machine, for which the kernel asks for no capability, only for root.
 func (m *mounter) hideKernelFiles() error {
-	for _, path := range []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/mtrr"} {
+	for _, path := range []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/mtrr",
+		"/proc/acpi", "/proc/asound", "/proc/driver", "/proc/dynamic_debug", "/proc/pressure", "/proc/scsi", "/proc/tty"} {
 		err := unix.Mount(path, path, "", unix.MS_BIND, "")
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -107,7 +112,8 @@ func (m *mounter) hideKernelFiles() error {
 			return err
 		}
 	}
-	for _, path := range []string{"/proc/kcore", "/proc/keys", "/proc/kmsg", "/proc/latency_stats", "/proc/sched_debug", "/proc/timer_list"} {
+	for _, path := range []string{"/proc/kcore", "/proc/keys", "/proc/kmsg", "/proc/latency_stats", "/proc/sched_debug", "/proc/timer_list",
+		"/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/proc/slabinfo", "/proc/vmallocinfo"} {
 		err := unix.Mount("/dev/null", path, "", unix.MS_BIND, "")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return explainMount(path, err, m.UserNS)
@@ -156,7 +162,7 @@ func replaceFile(path string, data []byte, mode os.FileMode) error {
 }
 
 // identity names the machine, brings up the loopback device, and leaves our
-// user's keys behind.
+// session's keys behind; those of our user are out of reach by denyCalls.
 func (m *mounter) identity() error {
 	if err := unix.Sethostname([]byte(Hostname)); err != nil {
 		return fmt.Errorf("setting the host name: %w", err)

@@ -38,7 +38,7 @@ func (m *mounter) run() error {
 	m.root = filepath.Join(m.Dir, "root")
 	m.layer = filepath.Join(m.Dir, "layer")
 	steps := []func() error{m.readMounts, m.makeRoot, m.makeLayer, m.overlays, m.binds,
-		m.devices, m.kernelFiles, m.enter, m.hideKernelFiles, m.putFiles, m.identity}
+		m.devices, m.kernelFiles, m.hidePrivate, m.enter, m.hideKernelFiles, m.putFiles, m.identity}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err

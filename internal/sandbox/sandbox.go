@@ -58,6 +58,11 @@ type Config struct {
 	// Binds are directories of the host that are to be seen in the sandbox.
 	Binds []Bind
 
+	// Hide are absolute directories of the host that are empty in the sandbox, where
+	// it would have them at all. What not everybody may read below /etc, /opt and
+	// /var is empty in any case.
+	Hide []string
+
 	// Writable are absolute directories that commands not run as the builder
 	// will make files in. An ordinary user cannot write in an overlay of a
 	// directory that the host's root owns unless this is known beforehand.

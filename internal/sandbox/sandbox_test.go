@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -194,6 +195,9 @@ func TestContained(t *testing.T) {
 			"reach the network":      "exec 3<>/dev/tcp/1.1.1.1/53",
 			"set the clock":          "date -s 2001-01-01",
 			"set the host name":      "echo evil >/proc/sys/kernel/hostname",
+			"change a device":        "chmod 600 /dev/full",
+			"change another device":  "chown 1:1 /dev/null",
+			"read password hashes":   "grep -q : /etc/shadow",
 		}
 		for name, script := range denied {
 			if out, err := bash(t, s, builder, script); err == nil {
@@ -216,6 +220,51 @@ func TestContained(t *testing.T) {
 	}
 }
 
+// TestPrivate looks for what on the host is not for everybody.
+func TestPrivate(t *testing.T) {
+	asUser(t)
+	private, err := os.MkdirTemp("/var/tmp", "sandbox-private-")
+	if err != nil {
+		t.Skipf("nothing can be put where it would be seen: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(private) })
+	hidden := t.TempDir()
+	s := start(t, Config{Hide: []string{"/usr/share/doc", hidden}})
+	for _, builder := range []bool{true, false} {
+		if out, err := bash(t, s, builder, "ls -A /usr/share/doc /var/tmp; cat /etc/shadow 2>/dev/null; find /etc /var -type f ! -perm -004 -size +0 -readable 2>/dev/null"); err == nil {
+			if got := strings.Fields(strings.NewReplacer("/usr/share/doc:", "", "/var/tmp:", "").Replace(out)); len(got) > 0 {
+				t.Errorf("builder=%v sees %v", builder, got)
+			}
+		}
+		// Some directories are only for their owner, and needed by programs.
+		if out, err := bash(t, s, builder, "echo x > /tmp/x && cat /etc/passwd >/dev/null && echo > /dev/null"); err != nil {
+			t.Errorf("builder=%v: %v: %s", builder, err, out)
+		}
+	}
+	if out, err := bash(t, s, false, "ldconfig"); err != nil && mayMount() {
+		t.Errorf("ldconfig: %v: %s", err, out)
+	}
+}
+
+// TestDeniedCalls asks for what seccomp forbids, by way of perl.
+func TestDeniedCalls(t *testing.T) {
+	if _, err := exec.LookPath("perl"); err != nil {
+		t.Skip("perl, which can make any system call, is not installed")
+	}
+	s := start(t, Config{})
+	for _, n := range denied {
+		script := fmt.Sprintf("perl -e '$r = syscall(%d, 0, 0, 0, 0, 0); exit($r == -1 && $! == 1 ? 0 : 1)'", n)
+		for _, builder := range []bool{true, false} {
+			if out, err := bash(t, s, builder, script); err != nil {
+				t.Errorf("builder=%v: system call %d is not refused: %s", builder, n, out)
+			}
+		}
+	}
+	if out, err := bash(t, s, true, "perl -e 'exit(syscall(39) > 0 ? 0 : 1)'"); err != nil && runtime.GOARCH == "amd64" {
+		t.Errorf("getpid is refused: %s", out)
+	}
+}
+
 func bash(t *testing.T, s *Session, builder bool, script string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -231,13 +280,17 @@ func bash(t *testing.T, s *Session, builder bool, script string) (string, error)
 func hostState(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, path := range []string{"/etc", "/etc/passwd", "/etc/group", "/usr/lib", "/usr/bin", "/usr/bin/env", "/var/lib", "/etc/ld.so.cache"} {
+	for _, path := range []string{"/dev/null", "/dev/full", "/etc", "/etc/passwd", "/etc/group", "/usr/lib", "/usr/bin", "/usr/bin/env", "/var/lib", "/etc/ld.so.cache"} {
 		info, err := os.Stat(path)
 		if err != nil {
 			fmt.Fprintf(&all, "%s %v\n", path, err)
 			continue
 		}
-		fmt.Fprintf(&all, "%s %v %d %v\n", path, info.Mode(), info.Size(), info.ModTime())
+		when := info.ModTime()
+		if strings.HasPrefix(path, "/dev/") {
+			when = time.Time{} // whoever writes to it changes that
+		}
+		fmt.Fprintf(&all, "%s %v %d %v\n", path, info.Mode(), info.Size(), when)
 	}
 	for _, path := range []string{"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/self/mountinfo"} {
 		data, err := os.ReadFile(path)

@@ -40,6 +40,7 @@ type setup struct {
 	UserNS    bool // we made a user namespace, so only our own user exists
 	UserXattr bool
 	Binds     []Bind
+	Hide      []string
 	Writable  []string
 	Files     []File
 }
@@ -87,7 +88,7 @@ func Start(ctx context.Context, c Config) (_ *Session, err error) {
 		}
 	}()
 	how := setup{Dir: dir, UserNS: userNS, UserXattr: userNS || !initialUserNS(),
-		Binds: c.Binds, Writable: c.Writable, Files: c.Files}
+		Binds: c.Binds, Hide: c.Hide, Writable: c.Writable, Files: c.Files}
 	if err := s.launch(how); err != nil {
 		return nil, fmt.Errorf("starting a sandbox: %w", err)
 	}
@@ -115,6 +116,7 @@ func (c Config) check() error {
 		return fmt.Errorf("the work directory %q is not an absolute path", c.WorkDir)
 	}
 	paths := append([]string(nil), c.Writable...)
+	paths = append(paths, c.Hide...)
 	for _, b := range c.Binds {
 		paths = append(paths, b.Source, b.Target)
 	}
@@ -227,8 +229,9 @@ func unixConn(f *os.File) (*net.UnixConn, error) {
 	return u, nil
 }
 
-// maxMessage bounds a request: a datagram must fit the socket's buffer.
-const maxMessage = 128 << 10
+// maxMessage bounds a request: a datagram must fit the socket's buffer, and an
+// argument of a program the kernel's limit of 128 KiB.
+const maxMessage = 96 << 10
 
 func (s *Session) receive() (reply, error) {
 	var r reply

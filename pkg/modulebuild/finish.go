@@ -47,7 +47,7 @@ func (p *Plan) Finish(outcomes []Outcome, opts FinishOptions) (*Finished, error)
 	s.Filter = p.finishedFilter(outcomes)
 	licenses := map[string]bool{}
 	for _, pkg := range packages {
-		s.Artifacts.RPMs = append(s.Artifacts.RPMs, pkg.NEVRA)
+		s.Artifacts.RPMs = append(s.Artifacts.RPMs, artifact(pkg))
 		if pkg.SourceRPM != "" && pkg.License != "" {
 			licenses[pkg.License] = true
 		}
@@ -57,6 +57,16 @@ func (p *Plan) Finish(outcomes []Outcome, opts FinishOptions) (*Finished, error)
 	f.Warnings = p.unmetNames(outcomes, packages)
 	f.Defaults, err = p.defaults(opts)
 	return f, err
+}
+
+// artifact is what a package is called in the list of artifacts. In repodata, with
+// which dnf compares, source packages without all their sources are "src" too.
+func artifact(pkg Package) modulemd.NEVRA {
+	nevra := pkg.NEVRA
+	if nevra.Arch == "nosrc" {
+		nevra.Arch = "src"
+	}
+	return nevra
 }
 
 // modulePackages filters: out go packages that the document's filter names,
