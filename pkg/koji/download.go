@@ -95,14 +95,10 @@ func (d *download) run(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		var own *finalError
-		if errors.As(err, &own) {
-			return own.err
-		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !passing(err, true) {
+		if !passing(err, d.n > 0) {
 			return err
 		}
 		if d.n > before {
@@ -122,11 +118,6 @@ func (d *download) run(ctx context.Context) error {
 		}
 	}
 }
-
-// A finalError is one that another attempt does not help against.
-type finalError struct{ err error }
-
-func (e *finalError) Error() string { return e.err.Error() }
 
 func (d *download) attempt(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -185,7 +176,7 @@ func (d *download) position(resp *http.Response, body io.Reader) error {
 		}
 		return nil
 	case resp.StatusCode == http.StatusOK:
-		if etag := resp.Header.Get("ETag"); d.n > 0 && etag != d.etag {
+		if etag := resp.Header.Get("ETag"); d.etag != "" && etag != d.etag {
 			return &finalError{errors.New("the file changed while it was downloaded")}
 		} else if !strings.HasPrefix(etag, "W/") {
 			d.etag = etag

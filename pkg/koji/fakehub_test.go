@@ -196,7 +196,7 @@ func (h *fakeHub) serve(r *http.Request, method string, args []any, body []byte)
 		if s == nil || s.key != r.Header.Get("Koji-Session-Key") {
 			return nil, fault(ErrAuth, "Invalid session or bad credentials")
 		}
-		if s.expired && method != "login" {
+		if s.expired && method != "login" && method != "sslLogin" {
 			return nil, fault(ErrAuthExpired, "session %q has expired", hdr)
 		}
 		if c := r.Header.Get("Koji-Session-Callnum"); c != "" {
@@ -214,6 +214,17 @@ func (h *fakeHub) serve(r *http.Request, method string, args []any, body []byte)
 
 func (h *fakeHub) dispatch(r *http.Request, s *fakeSession, num int64, method string, args []any, body []byte) (any, error) {
 	switch method {
+	case "sslLogin":
+		cert := r.TLS != nil && len(r.TLS.PeerCertificates) > 0
+		if r.URL.Path != "/kojihub/ssllogin" || !cert && r.Header.Get("Authorization") != "Negotiate abc" {
+			return nil, fault(ErrAuth, "could not verify client: NONE")
+		}
+		if s != nil {
+			s.key, s.expired = s.key+"+", false
+			id, _ := strconv.ParseInt(r.Header.Get("Koji-Session-Id"), 10, 64)
+			return h.info(id), nil
+		}
+		return h.create(0), nil
 	case "login":
 		if args[1] != "s3cret-password" {
 			return nil, fault(ErrAuth, "invalid username or password; debug: %v", args[1])

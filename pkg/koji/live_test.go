@@ -84,6 +84,15 @@ func TestLiveLogin(t *testing.T) {
 			t.Errorf("echo %d: got %#v, want %#v", i, got, want[i])
 		}
 	}
+	var m MultiCall
+	var tag *Tag
+	var words []string
+	m.Add("getTag", &tag, "no-such-tag", Named{"strict": false})
+	bad := m.Add("getTag", nil, "no-such-tag", Named{"strict": true})
+	m.Add("echo", &words, "a")
+	if err := m.Do(t.Context(), s); !errors.Is(err, ErrGeneric) || m.Err(bad) != err || m.Err(0) != nil || tag != nil || len(words) != 1 {
+		t.Errorf("several calls at once: %v; %v, %v", err, tag, words)
+	}
 	sub, err := s.Subsession(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ func (c *Client) LoginCertificate(ctx context.Context, cert tls.Certificate) (*S
 		conf = c.opts.TLS.Clone()
 	}
 	conf.Certificates = []tls.Certificate{cert}
-	s.http = s.httpClient(conf)
+	s.useTLS(conf)
 	return s.login(ctx, func(target *Session) func(context.Context, bool) (sessionInfo, error) {
 		return func(ctx context.Context, renew bool) (sessionInfo, error) {
 			return target.certificateLogin(ctx, renew, conf)

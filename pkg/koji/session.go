@@ -2,6 +2,7 @@ package koji
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 type Session struct {
 	client *Client
 	http   *http.Client
+	tls    *tls.Config // with the client certificate, if any; nil for the default
 
 	// turn holds one token, which whoever talks to the hub takes.
 	turn chan struct{}
@@ -66,8 +68,12 @@ type sessionInfo struct {
 
 func (c *Client) newSession(kind sessionKind) *Session {
 	s := &Session{client: c, kind: kind, turn: make(chan struct{}, 1), network: c.opts.Network}
-	s.http = s.httpClient(c.opts.TLS)
+	s.useTLS(c.opts.TLS)
 	return s
+}
+
+func (s *Session) useTLS(conf *tls.Config) {
+	s.tls, s.http = conf, s.httpClient(conf)
 }
 
 // Anonymous returns a session that is not logged in: it can read.
@@ -191,6 +197,7 @@ func (s *Session) Subsession(ctx context.Context) (*Session, error) {
 		sub.relogin, sub.loginOf = s.loginOf(sub), s.loginOf
 	}
 	sub.network, sub.user = s.network, s.user
+	sub.useTLS(s.tls)
 	if err := sub.take(info); err != nil {
 		return nil, &CallError{Method: "subsession", Attempts: 1, Err: err}
 	}

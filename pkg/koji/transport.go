@@ -96,7 +96,7 @@ func (s *Session) send(ctx context.Context, r *request, cred credentials) (resul
 	})
 	req, err := s.newHTTPRequest(traced, r, cred)
 	if err != nil {
-		return nil, false, err
+		return nil, false, &finalError{err}
 	}
 	client := s.http
 	if r.http != nil {
@@ -195,6 +195,12 @@ func httpError(resp *http.Response) *HTTPError {
 	return e
 }
 
+// A finalError is one that another attempt does not help against.
+type finalError struct{ err error }
+
+func (e *finalError) Error() string { return e.err.Error() }
+func (e *finalError) Unwrap() error { return e.err }
+
 // passing reports whether an error of send may go away by itself. Refused
 // certificates and names that do not exist do not.
 func passing(err error, everConnected bool) bool {
@@ -205,8 +211,11 @@ func passing(err error, everConnected bool) bool {
 		alert  tls.AlertError
 		record tls.RecordHeaderError
 		dns    *net.DNSError
+		final  *finalError
 	)
 	switch {
+	case errors.As(err, &final):
+		return false
 	case errors.As(err, &status):
 		return status.temporary()
 	case errors.As(err, &limit), errors.As(err, &verify), errors.As(err, &alert), errors.As(err, &record):
