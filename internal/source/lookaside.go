@@ -147,16 +147,28 @@ func (f *Finder) lookaside(ctx context.Context, file File, bases []location) (st
 // download tries the candidates in order until one has the file.
 func (f *Finder) download(ctx context.Context, file File, from []location, dst string) error {
 	var tried []string
+	var wrong error // the first that was something else
 	for _, loc := range from {
 		err := f.attempt(ctx, file, loc, dst)
 		var absent *absentError
-		if !errors.As(err, &absent) {
-			if err == nil {
-				f.log().Info("fetched", "file", file.Name, "from", loc.String())
-			}
+		switch {
+		case err == nil:
+			f.log().Info("fetched", "file", file.Name, "from", loc.String())
+			return nil
+		case !errors.As(err, &absent) && !IsBadInput(err):
 			return err
+		case absent == nil:
+			// Not what is wanted: some caches answer with a page of theirs. Another
+			// location may have it.
+			if wrong == nil {
+				wrong = err
+			}
+			continue
 		}
 		tried = append(tried, fmt.Sprintf("\n  %s (%s)", loc, absent.why))
+	}
+	if wrong != nil {
+		return wrong
 	}
 	return badInput("", "", fmt.Sprintf("sources line %d: %s is in none of the lookaside locations:%s",
 		file.Line, file.Name, strings.Join(tried, "")), nil)

@@ -113,12 +113,19 @@ func (f *Finder) pinFromSRPMDir(ctx context.Context, r Request) (p Pinned, ok bo
 			return p, true, err
 		}
 		for _, path := range sortedKeys(f.srpmIndex.broken) {
-			if strings.HasPrefix(filepath.Base(path), name+"-") {
+			if looksLike(path, name) {
 				return Pinned{}, false, rpmFault(path, f.srpmIndex.broken[path])
 			}
 		}
 	}
 	return Pinned{}, false, nil
+}
+
+// looksLike tells whether a file is called as the package would be: NAME, a dash,
+// and a version, which nearly always begins with a digit.
+func looksLike(path, name string) bool {
+	rest, ok := strings.CutPrefix(filepath.Base(path), name+"-")
+	return ok && rest != "" && rest[0] >= '0' && rest[0] <= '9'
 }
 
 // indexSRPMs reads the headers of the RPMs in SRPMDir.

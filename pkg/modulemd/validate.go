@@ -317,9 +317,11 @@ func (c *checker) artifacts(a *Artifacts) {
 // nevra makes sure that the package can be read back from its one-line form.
 func (c *checker) nevra(p *path, n NEVRA) {
 	text := n.String()
-	if err := checkName(text); err != nil {
-		c.check(p, text, err)
-		return
+	for _, part := range []string{n.Name, n.Version, n.Release, n.Arch} {
+		if err := checkName(part); err != nil {
+			c.check(p, text, err)
+			return
+		}
 	}
 	if again, err := ParseNEVRA(text); err != nil {
 		c.add(p, "%s", err)
