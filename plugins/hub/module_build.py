@@ -1,0 +1,628 @@
+"""Hub plugin: module builds as tasks of Koji (1.35 and later).
+
+    moduleBuild(source, target, opts)          schedules a module build, returns the task's id
+    host.moduleReserve(task_id, identity, pin) claims name, stream, version and context
+    host.moduleTags(task_id, plan)             makes the module's tag and its build tag
+    host.moduleTagBuild(task_id, build)        puts a component's build into the module's tag
+
+The host calls are for the builder that holds the task; the work itself is done there. Each can be
+repeated, and then answers as before, because a builder's task starts over after a restart.
+
+A module's tags carry the id of their task in the extra key module.task. What carries a mark is
+that task's alone: nobody else tags, untags or makes repositories there, users with the permission
+"admin" or "tag" excepted. When a task ends without its build, callbacks end the reservation.
+
+/etc/koji-hub/plugins/module_build.conf, all of it optional:
+
+    [module_build]
+    # where moduleBuild tasks go; without it the policy "channel" decides alone
+    channel = module
+    # who the build records say has made them
+    content_generator = module-builder
+
+hub.conf, section [policy]. Without a policy module_build only administrators build modules. Its
+data are user_id, method, source, target, tag (the target's destination), scratch; once these are
+known also package, version, release, and module_stream, module_version, module_context. Two tests
+come with this plugin: module_component (a task that a module's own task started, in that module's
+build tag) and module_tag (the build happens in, or is meant for, a tag of a module).
+
+    module_build =
+        has_perm admin module-build :: allow
+        all :: deny
+    build_from_repo_id =
+        module_component :: allow
+        has_perm admin :: allow
+        all :: deny
+    build_rpm =
+        module_component :: allow
+        module_tag :: deny Only the module's own task builds here
+        all :: allow
+"""
+
+import configparser
+import hashlib
+import json
+import logging
+import re
+from types import SimpleNamespace
+
+# The hub goes offline for everybody when a plugin cannot be loaded (load_plugins in kojixmlrpc.py),
+# so a hub that is not as expected must end in a fault for those who build modules and no more.
+NEEDED = ('Host Task _create_tag _direct_pkglist_add _direct_tag_build _edit_tag _grp_pkg_add _grplist_add '
+          '_writeInheritanceData assert_policy clear_reservation generate_token get_build get_build_target '
+          'get_tag get_user get_user_perms list_tags lookup_name lookup_package lookup_tag make_task new_build '
+          'new_typed_build readFullInheritance readPackageList InsertProcessor QueryProcessor Savepoint UpdateProcessor')
+UNUSABLE = None
+try:
+    import koji
+    import koji.plugin
+    import koji.policy
+    from koji.context import context
+    import kojihub.kojihub as hub
+    import kojihub.db
+    db = kojihub.db
+    _lacking = [name for name in NEEDED.split() if not hasattr(hub, name) and not hasattr(db, name)]
+    if _lacking:
+        UNUSABLE = 'this Koji has no ' + ', '.join(_lacking)
+except Exception as _exc:
+    koji = hub = db = context = None
+    UNUSABLE = 'Koji cannot be imported: %s' % _exc
+
+CONFIG_FILE = '/etc/koji-hub/plugins/module_build.conf'
+METHODS = ('moduleBuild', 'moduleContext')
+TASK, IDENTITY, PIN, PLAN = 'module.task', 'module.identity', 'module.pin', 'module.plan'
+logger = logging.getLogger('koji.plugin.module_build')
+
+
+def read_config(path):
+    """The settings of a file, which need not exist, and what is wrong with it or None."""
+    config = {'channel': '', 'content_generator': 'module-builder'}
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(path, encoding='utf-8')
+        given = dict(parser.items('module_build')) if parser.has_section('module_build') else {}
+    except (configparser.Error, OSError, UnicodeError) as exc:
+        return config, 'cannot read %s: %s' % (path, exc)
+    unknown = sorted(set(given) - set(config))
+    config.update(given)
+    return config, '%s: unknown setting %s' % (path, ', '.join(unknown)) if unknown else None
+
+
+CONFIG, _wrong = read_config(CONFIG_FILE)
+UNUSABLE = UNUSABLE or _wrong
+if UNUSABLE:
+    logger.error('module builds are off: %s', UNUSABLE)
+
+
+# What is checked without a hub. All of it raises ValueError.
+
+NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9+._-]{0,99}')
+CONTEXT = re.compile(r'[A-Za-z0-9]{1,10}(_[0-9]{1,6})?')
+VERSION = re.compile(r'[1-9][0-9]{0,19}')
+SCM = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://[!-~]+#[A-Za-z0-9_.][!-~]*')
+UPLOAD = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_+%=,~.-]*(/[A-Za-z0-9_][A-Za-z0-9_+%=,~.-]*)+')
+MACRO = re.compile(r'[A-Za-z_][A-Za-z0-9_]*(\([^()\s]*\))?')
+PACKAGE = re.compile(r'[A-Za-z0-9_@(/][^\s,]{0,255}')
+
+
+def _match(pattern, value, what):
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError('%s cannot be %.80r' % (what, value))
+    return value
+
+
+def check_version(version):
+    """A version as its decimal digits: XML-RPC has no unsigned 64 bits."""
+    if isinstance(version, int) and not isinstance(version, bool):
+        version = str(version)
+    _match(VERSION, version, 'a version')
+    if int(version) >= 1 << 64:
+        raise ValueError('version %s does not fit in 64 bits' % version)
+    return version
+
+
+def check_source(source):
+    """A commit (URL#REF) or an uploaded file (cli-build/DIRECTORY/FILE)."""
+    if not isinstance(source, str) or len(source) > 2048:
+        raise ValueError('the source must be text of at most 2048 characters')
+    if not SCM.fullmatch(source) and not UPLOAD.fullmatch(source):
+        raise ValueError('the source must be URL#REF or the path of an uploaded file, not %.80r' % source)
+    return source
+
+
+def check_opts(opts):
+    """The options of moduleBuild, those left out that say nothing."""
+    if opts is None:
+        return {}
+    if not isinstance(opts, dict):
+        raise ValueError('the options must be a struct')
+    good = {}
+    for key, value in opts.items():
+        if value is None or value is False:
+            continue
+        if key in ('scratch', 'keep_going', 'background'):
+            if value is not True:
+                raise ValueError('option %s is true or false' % key)
+        elif key == 'resume':
+            if not isinstance(value, int) or not 0 < value < 1 << 31:
+                raise ValueError('option resume is the id of a task')
+        elif key == 'version':
+            value = check_version(value)
+        elif key in ('name', 'stream'):
+            _match(NAME, value, 'a module\'s ' + key)
+        else:
+            raise ValueError('there is no option %.40r' % key)
+        good[key] = value
+    return good
+
+
+def check_identity(identity, scratch=False):
+    """Name, stream, version and context of a module build, all text."""
+    if not isinstance(identity, dict) or set(identity) != {'name', 'stream', 'version', 'context'}:
+        raise ValueError('an identity has name, stream, version and context')
+    _match(CONTEXT, identity['context'], 'a context')
+    if '_' in identity['context'] and not scratch:
+        raise ValueError('only the context of a scratch build has a number behind it')
+    return {'name': _match(NAME, identity['name'], 'a module\'s name'),
+            'stream': _match(NAME, identity['stream'], 'a stream'),
+            'version': check_version(identity['version']), 'context': identity['context']}
+
+
+def build_nvr(identity):
+    """The build record of a module, as the Module Build Service names it."""
+    return {'name': identity['name'], 'version': identity['stream'].replace('-', '_'),
+            'release': '%(version)s.%(context)s' % identity}
+
+
+def tag_name(identity, scratch_task=None):
+    """The module's tag, as the Module Build Service names it; its build tag has -build behind.
+
+    Scratch builds may repeat one identity: their first task's id sets them apart."""
+    parts = [identity[k] for k in ('name', 'stream', 'version', 'context')]
+    prefix, suffix = ('scrmod-', '+%d' % scratch_task) if scratch_task else ('module-', '')
+    name = prefix + '-'.join(parts) + suffix
+    if len(name + '-build') > 256:  # MaxNameLengthInternal of the hub
+        name = prefix + hashlib.sha1('.'.join(parts).encode()).hexdigest()[:16] + suffix
+    return name
+
+
+def check_plan(plan):
+    """What moduleTags makes tags from, and its checksum, which tells a repetition from a change."""
+    parts = {'packages': list, 'requires': list, 'groups': dict, 'macros': dict, 'arches': list}
+    if not isinstance(plan, dict) or not set(plan) <= set(parts):
+        raise ValueError('a plan is a struct of ' + ', '.join(sorted(parts)))
+    plan = {key: plan.get(key) or kind() for key, kind in parts.items()}
+    for key, kind in parts.items():
+        if not isinstance(plan[key], kind) or len(plan[key]) > 5000:
+            raise ValueError('%s of the plan must be a %s of at most 5000' % (key, kind.__name__))
+    for name in plan['packages']:
+        _match(NAME, name, 'a package')
+    for build in plan['requires']:
+        if not isinstance(build, int) or isinstance(build, bool):
+            raise ValueError('requires of the plan are ids of builds')
+    for arch in plan['arches']:
+        _match(NAME, arch, 'an architecture')
+    for group, packages in plan['groups'].items():
+        if group not in ('build', 'srpm-build') or not isinstance(packages, list) or len(packages) > 5000:
+            raise ValueError('groups of the plan are lists for build and srpm-build')
+        for name in packages:
+            _match(PACKAGE, name, 'a package of group ' + group)
+    for name, value in plan['macros'].items():
+        # mock refuses every build for one macro without a value or with a blank in its name
+        if not isinstance(value, str) or not value or len(value) > 65536:
+            raise ValueError('macro %.80s needs a value of at most 65536 characters' % name)
+        _match(MACRO, name, 'a macro\'s name')
+    return plan, hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+
+
+# The hub's side. Functions of kojihub that begin with _ skip its checks of permissions.
+
+def _ready():
+    if UNUSABLE:
+        raise koji.GenericError('module builds are off on this hub: %s' % UNUSABLE)
+
+
+def _checked(check, *args):
+    try:
+        return check(*args)
+    except ValueError as exc:
+        raise koji.ParameterError(str(exc))
+
+
+def _assert_policy(user_id, source, target, opts, identity=None):
+    data = {'user_id': user_id, 'method': 'moduleBuild', 'source': source, 'target': target['name'],
+            'tag': target['dest_tag'], 'scratch': bool(opts.get('scratch'))}
+    if identity:
+        nvr = build_nvr(identity)
+        data.update(package=nvr['name'], version=nvr['version'], release=nvr['release'], btypes=['module'])
+        data.update({'module_' + k: identity[k] for k in ('stream', 'version', 'context')})
+    if context.policy.get('module_build'):
+        hub.assert_policy('module_build', data)
+    elif 'admin' not in hub.get_user_perms(user_id):  # Koji itself would allow everything
+        raise koji.ActionNotAllowed('without a policy module_build only administrators build modules')
+
+
+def _module_task(task_id, owner=None):
+    """A module task with its parameters, those of the task above for a single context. None where the
+    task is no module task, or not the owner's."""
+    info = hub.Task(task_id).getInfo(strict=False, request=True)
+    if not info or info['method'] not in METHODS or owner not in (None, info['owner']):
+        return None
+    request = info['request']
+    if len(request) != 1 or not isinstance(request[0], dict):
+        raise koji.ActionNotAllowed('task %s has no parameters of a module build' % task_id)
+    task = SimpleNamespace(id=info['id'], owner=info['owner'], state=info['state'], root=info['id'],
+                           given=None, params=request[0])
+    if info['method'] == 'moduleContext':
+        root = _module_task(info['parent'], info['owner']) if info['parent'] else None
+        if not root or root.given is not None:
+            raise koji.ActionNotAllowed('task %s is no part of a module build' % task_id)
+        task.given = {k: request[0].get(k) for k in ('name', 'stream', 'version', 'context')}
+        task.root, task.params = root.id, root.params
+    # checked when the task was made; again because a host can make tasks with any parameters
+    task.source = _checked(check_source, task.params.get('source'))
+    task.opts = _checked(check_opts, task.params.get('opts'))
+    task.scratch = bool(task.opts.get('scratch'))
+    return task
+
+
+def _held(task_id):
+    """The module task, which must be open and held by the very host that calls."""
+    _ready()
+    host = hub.Host()
+    host.verify()
+    hub.Task(task_id).assertHost(host.id)  # also locks the task's row: calls for one task take turns
+    task = _module_task(task_id)
+    if not task:
+        raise koji.ActionNotAllowed('task %s is no module build' % task_id)
+    task.target = hub.get_build_target(task.params.get('target'), strict=True)
+    task.chain = [task.root]  # this build and those it resumes, back to the first
+    resume = task.opts.get('resume')
+    while resume and resume not in task.chain:
+        before = _module_task(resume, task.owner)
+        if not before or before.root != resume:
+            break
+        task.chain.append(resume)
+        resume = before.opts.get('resume')
+    return task
+
+
+def _of_chain(task, task_id):
+    """Whether a task is this module build or one that it resumes."""
+    other = _module_task(task_id, task.owner) if isinstance(task_id, int) else None
+    return bool(other) and other.root in task.chain
+
+
+def _finished(task_id):
+    return hub.Task(task_id).isFinished()
+
+
+def _reservation(task):
+    """The tag that moduleReserve has made for the task, or None."""
+    rows = db.QueryProcessor(tables=['tag_extra'], columns=['tag_id'], opts={'asList': True},
+                             clauses=['key = %(key)s', 'value = %(value)s', 'active IS TRUE'],
+                             values={'key': TASK, 'value': json.dumps(task.id)}).execute()
+    for (tag_id,) in rows:
+        tag = hub.get_tag(tag_id)
+        if tag and IDENTITY in tag['extra']:
+            return tag
+    return None
+
+
+def _answer(task, tag):
+    identity = tag['extra'][IDENTITY]
+    nvr = build_nvr(identity)
+    build = None if task.scratch else hub.get_build(nvr, strict=True)
+    if build and (build['task_id'] != task.id or build['state'] not in (
+            koji.BUILD_STATES['BUILDING'], koji.BUILD_STATES['COMPLETE'])):
+        raise koji.BuildError('build %s is no longer reserved by task %s' % (build['nvr'], task.id))
+    return {'identity': identity, 'nvr': '%(name)s-%(version)s-%(release)s' % nvr, 'pin': tag['extra'].get(PIN),
+            'build_id': build and build['id'], 'tag': tag['name'], 'tag_id': tag['id'],
+            'first_task': task.chain[-1]}
+
+
+def moduleBuild(source, target, opts=None):
+    """Schedule a module build and return the task's id.
+
+    source: URL#REF of a repository with the module's document, or the path of an uploaded one.
+    target: name of a build target: its build tag is the platform, its destination takes the build.
+    opts: scratch, keep_going, background (bool); version; name, stream; resume, the id of a module
+    task of the same user, source and target that failed or was cancelled."""
+    _ready()
+    context.session.assertLogin()
+    source, opts = _checked(check_source, source), _checked(check_opts, opts)
+    if not isinstance(target, str) or len(target) > 256:
+        raise koji.ParameterError('the target must be a name')
+    user_id, target = context.session.user_id, hub.get_build_target(target, strict=True)
+    _assert_policy(user_id, source, target, opts)
+    if 'resume' in opts:
+        before = _module_task(opts['resume'], user_id)
+        if not before or before.root != before.id:
+            raise koji.ActionNotAllowed('task %(resume)s is no module build of yours' % opts)
+        if koji.TASK_STATES[before.state] not in ('FAILED', 'CANCELED'):
+            raise koji.ActionNotAllowed('task %(resume)s has neither failed nor been cancelled' % opts)
+        if (before.source, before.params.get('target'), before.scratch) != (
+                source, target['name'], bool(opts.get('scratch'))):
+            raise koji.ActionNotAllowed('task %(resume)s built another source, target or kind' % opts)
+    make = {'channel': CONFIG['channel']} if CONFIG['channel'] else {}
+    if opts.get('background'):
+        make['priority'] = koji.PRIO_DEFAULT + 5  # as the command line does for other builds
+    # One struct with names: koji-web shows it, and policies see the target, without LEGACY_SIGNATURES
+    params = {'__method__': 'moduleBuild', 'source': source, 'target': target['name'], 'opts': opts}
+    return hub.make_task('moduleBuild', [params], **make)
+
+
+def moduleReserve(task_id, identity=None, pin=None):
+    """Claim an identity for the task: its tag and, but for scratch builds, its build record.
+
+    identity: struct of name, stream, version, context; a moduleContext task has it in its request.
+    pin: struct kept with the reservation and handed back (commits, times), at most 64 KiB of JSON.
+    Without an identity, and whenever the task has a reservation: that, or None. An identity that any
+    build or tag has or had is refused with BuildError (1005): take the next version. Returns
+    {identity, nvr, build_id, tag, tag_id, pin, first_task}."""
+    task = _held(task_id)
+    tag = _reservation(task)
+    if identity is None and task.given:
+        identity = task.given
+    if identity is None:
+        return _answer(task, tag) if tag else None
+    identity = _checked(check_identity, identity, task.scratch)
+    if task.given and identity != _checked(check_identity, task.given, task.scratch):
+        raise koji.ActionNotAllowed('task %s builds another context' % task.id)
+    for key in ('name', 'stream', 'version'):
+        if task.opts.get(key, identity[key]) != identity[key]:
+            raise koji.ActionNotAllowed('task %s was asked to build %s %s' % (task.id, key, task.opts[key]))
+    if tag:
+        if tag['extra'][IDENTITY] != identity:
+            raise koji.ActionNotAllowed('task %s has reserved %s' % (task.id, tag['name']))
+        return _answer(task, tag)
+    if pin is not None and (not isinstance(pin, dict) or len(json.dumps(pin)) > 65536):
+        raise koji.ParameterError('a pin is a struct of at most 64 KiB')
+    _assert_policy(task.owner, task.source, task.target, task.opts, identity)
+    # reservations of one module take turns
+    package = hub.lookup_package(identity['name'], create=True)
+    db.QueryProcessor(tables=['package'], columns=['id'], clauses=['id = %(id)i'], values=package,
+                      opts={'rowlock': True}).execute()
+    nvr = build_nvr(identity)
+    name = tag_name(identity, task.chain[-1] if task.scratch else None)
+    tag, build = hub.get_tag(name), hub.get_build(nvr)
+    resumes = bool(tag) and tag['extra'].get(IDENTITY) == identity and _of_chain(task, tag['extra'].get(TASK))
+    if resumes and not _finished(tag['extra'][TASK]):
+        raise koji.BuildError('%s is being built by task %s' % (name, tag['extra'][TASK]))
+    if not resumes and hub.lookup_tag(name, strict=False):  # finds deleted tags too
+        raise koji.BuildError('%s: there is, or was, a tag of that name' % name)
+    if build and not task.scratch and not (resumes and build['state'] != koji.BUILD_STATES['COMPLETE']
+                                           and _of_chain(task, build['task_id'])):
+        raise koji.BuildError('%(nvr)s: there is a build of that name, of task %(task_id)s' % build)
+    if resumes:
+        old = [t for t in (tag, hub.get_tag(name + '-build')) if t and t['extra'].get(TASK) == tag['extra'][TASK]]
+        for each in old:
+            hub._edit_tag(each['id'], extra={TASK: task.id})
+    else:
+        # perm: as the Module Build Service, and still a lock where this plugin is gone one day
+        hub._create_tag(name, perm='admin', extra={TASK: task.id, IDENTITY: identity, PIN: pin or {}})
+    if not task.scratch:
+        _reserve_build(task, dict(nvr), identity, name)
+    return _answer(task, hub.get_tag(name, strict=True))
+
+
+def _reserve_build(task, data, identity, tag):
+    """CGInitBuild for the task (cg_init_build): the token stays here, since a builder that starts over
+    has lost it. With its task_id a cancelled task takes the build record along (Task.cancel)."""
+    cg = hub.lookup_name('content_generator', CONFIG['content_generator'], create=True)
+    if not hub.lookup_name('btype', 'module'):
+        raise koji.BuildError('this hub has no build type module: koji call addBType module')
+    data.update(epoch=None, owner=task.owner, task_id=task.id, source=task.source, cg_id=cg['id'],
+                state=koji.BUILD_STATES['BUILDING'], completion_time=None,
+                extra={'typeinfo': {'module': dict(identity, content_koji_tag=tag)}})
+    koji.check_NVR(data, strict=True)
+    build_id = hub.new_build(data)
+    hub.new_typed_build({'id': build_id}, 'module')
+    hub.clear_reservation(build_id)
+    insert = db.InsertProcessor('build_reservations')
+    insert.set(build_id=build_id, token=hub.generate_token())
+    insert.rawset(created='NOW()')
+    insert.execute()
+    dest, package = task.target['dest_tag'], hub.lookup_package(data['name'], strict=True)['id']
+    listed = hub.readPackageList(tagID=dest, pkgID=package, inherit=True).get(package)
+    if listed is None:
+        with _allowed(task.id):
+            hub._direct_pkglist_add(dest, package, task.owner, False, None, False, False)
+    elif listed['blocked']:
+        raise koji.BuildError('%s is blocked in %s' % (data['name'], task.target['dest_tag_name']))
+
+
+class _allowed(object):
+    """While it lasts, this request may change what carries the task's mark."""
+
+    def __init__(self, task_id):
+        self.task_id = task_id
+
+    def __enter__(self):
+        context.module_build_task = self.task_id
+
+    def __exit__(self, *exc):
+        context.module_build_task = None
+
+
+def moduleTags(task_id, plan):
+    """Make the tags of the task's module ready for its components.
+
+    plan: struct of packages (names of components), requires (ids of the builds of required modules,
+    most important first), groups (for build and srpm-build), macros, arches (those of the platform
+    where empty). The macros are there before the build tag's first repository is. Asked again with
+    the same plan it changes nothing; with another plan it refuses. Returns {tag, tag_id, build_tag,
+    build_tag_id, arches}."""
+    task = _held(task_id)
+    plan, checksum = _checked(check_plan, plan)
+    tag = _reservation(task)
+    if not tag:
+        raise koji.ActionNotAllowed('task %s has reserved no module' % task.id)
+    name = tag['name'] + '-build'
+    build_tag = hub.get_tag(name)
+    if build_tag:
+        if build_tag['extra'].get(TASK) != task.id:
+            raise koji.ActionNotAllowed('%s is no tag of task %s' % (name, task.id))
+        if build_tag['extra'].get(PLAN) != checksum:
+            raise koji.ActionNotAllowed('%s was made from another plan' % name)
+    else:
+        with _allowed(task.id):
+            _make_tags(task, tag, name, plan, checksum)
+        tag, build_tag = hub.get_tag(tag['id'], strict=True), hub.get_tag(name, strict=True)
+    return {'tag': tag['name'], 'tag_id': tag['id'], 'build_tag': name, 'build_tag_id': build_tag['id'],
+            'arches': tag['arches'].split()}
+
+
+def _make_tags(task, tag, name, plan, checksum):
+    platform = context.handlers.call('getBuildConfig', task.target['build_tag'])  # with inherited arches
+    known = (platform['arches'] or '').split()
+    arches = [a for a in known if a in plan['arches']] if plan['arches'] else known
+    if not arches or not set(plan['arches']) <= set(known):
+        raise koji.GenericError('%s has the architectures %r, the plan %r' % (
+            platform['name'], known, plan['arches']))
+    # dnf hides packages of modules that are not enabled; without repo_include_all packages of the
+    # same name in two modules hide each other
+    extra = {'mock.package_manager': 'dnf', 'mock.yum.module_hotfixes': 1, 'repo_include_all': True}
+    hub._edit_tag(tag['id'], arches=' '.join(arches),
+                  extra=dict(extra, **{'repo.opts': {'src': True, 'debuginfo': True}}))
+    for package in sorted(set(plan['packages'])):
+        hub._direct_pkglist_add(tag['id'], package, task.owner, False, None, False, False)
+    extra.update({'rpm.macro.' + macro: value for macro, value in plan['macros'].items()})
+    extra.update({TASK: task.id, PLAN: checksum})
+    if hub.lookup_tag(name, strict=False):
+        raise koji.BuildError('%s: there was a tag of that name' % name)
+    tag_id = hub._create_tag(name, perm='admin', arches=' '.join(arches), extra=extra)
+    parents = [tag['id']] + [_content_tag(task, build) for build in plan['requires']] + [platform['id']]
+    hub._writeInheritanceData(tag_id, [
+        {'parent_id': parent, 'priority': 10 * i, 'maxdepth': None, 'intransitive': False, 'pkg_filter': '',
+         # the platform alone says how packages are built
+         'noconfig': parent != platform['id']} for i, parent in enumerate(dict.fromkeys(parents))])
+    for group, packages in sorted(plan['groups'].items()):
+        hub._grplist_add(tag_id, group, False, False)
+        for package in sorted(set(packages)):
+            hub._grp_pkg_add(tag_id, group, package, False, False)
+
+
+def _content_tag(task, build_id):
+    """The tag with the packages of a module that is tagged where the task's own module will be."""
+    build = hub.get_build(build_id, strict=True)
+    module = ((build['extra'] or {}).get('typeinfo') or {}).get('module') or {}
+    dest = task.target['dest_tag']
+    places = {dest} | {link['parent_id'] for link in hub.readFullInheritance(dest)}
+    if build['state'] != koji.BUILD_STATES['COMPLETE'] or not module.get('content_koji_tag') \
+            or not places & {t['id'] for t in hub.list_tags(build=build['id'])}:
+        raise koji.GenericError('%s is no module tagged in %s' % (build['nvr'], task.target['dest_tag_name']))
+    return hub.get_tag(module['content_koji_tag'], strict=True)['id']
+
+
+def moduleTagBuild(task_id, build):
+    """Put a component's build, by id or NVR, into the module's tag.
+
+    Only what a child of this task, or of a task that it resumes, has built: an NVR can be guessed
+    and built by anybody beforehand. Returns {tag, build_id}."""
+    task = _held(task_id)
+    tag, build = _reservation(task), hub.get_build(build, strict=True)
+    if not tag:
+        raise koji.ActionNotAllowed('task %s has reserved no module' % task.id)
+    maker = hub.Task(build['task_id']).getInfo(strict=True) if build['task_id'] else {}
+    if maker.get('method') != 'build' or maker['owner'] != task.owner or not _of_chain(task, maker['parent']):
+        raise koji.ActionNotAllowed('%s was not built for the module of task %s' % (build['nvr'], task.id))
+    listed = hub.readPackageList(tagID=tag['id'], pkgID=build['package_id'], inherit=True)
+    if build['package_id'] not in listed or listed[build['package_id']]['blocked']:
+        raise koji.TagError('%s is no component in %s' % (build['name'], tag['name']))
+    if tag['id'] not in [t['id'] for t in hub.list_tags(build=build['id'])]:
+        with _allowed(task.id):
+            hub._direct_tag_build(tag, build, hub.get_user(task.owner, strict=True))
+    return {'tag': tag['name'], 'build_id': build['id']}
+
+
+# Callbacks. What one of the first two raises refuses the change (run_callbacks in koji/plugin.py).
+
+def _mark(tag):
+    """The id of the task that a tag belongs to, or None. Event or not, the tag of today counts."""
+    return (hub.get_tag(tag['id']) or tag)['extra'].get(TASK)
+
+
+def guard_content(cbtype, *args, **kws):
+    """Only the module's task, through the calls above, changes what a module's tags hold."""
+    mark = _mark(kws['tag'])
+    if mark is None or getattr(context, 'module_build_task', None) == mark:
+        return
+    user = kws.get('user') or {}
+    if not {'admin', 'tag'} & set(hub.get_user_perms(user['id']) if user.get('id') else ()):
+        raise koji.ActionNotAllowed('%s belongs to the module build of task %s' % (kws['tag']['name'], mark))
+
+
+def guard_repo(cbtype, *args, **kws):
+    """Only the module's task makes repositories: another would have the module's packages without its
+    metadata. Those of a build tag may also be made by the task's newRepo children."""
+    tag, task_id = kws['tag'], kws.get('task_id')
+    mark = _mark(tag)
+    if mark is None:
+        return
+    if kws.get('dist'):  # elsewhere than the tag's own repositories; the same right as Koji asks
+        if context.session.hasPerm('dist-repo') or context.session.hasPerm('admin'):
+            return
+    elif task_id is not None:
+        # repo_init takes any task's id: the calling host must hold it
+        info = hub.Task(task_id).getInfo(strict=True)
+        if hub.Task(task_id).verifyHost() and (
+                task_id == mark or info['parent'] == mark and IDENTITY not in tag['extra']):
+            return
+    raise koji.ActionNotAllowed('repositories of %s are made by the module build of task %s alone' % (
+        tag['name'], mark))
+
+
+def end_reservation(cbtype, *args, **kws):
+    """A task that ends without its build gives the build record back (cg_refund_build), for the next
+    attempt. Koji does that itself for a cancelled one. Never in the way of the task's own end."""
+    info = kws.get('info') or {}
+    if kws.get('attribute') != 'state' or kws.get('new') not in ('FAILED', 'CLOSED') \
+            or info.get('method') not in METHODS:
+        return
+    savepoint = db.Savepoint('module_build_end')
+    try:
+        states = koji.BUILD_STATES
+        rows = db.QueryProcessor(tables=['build'], columns=['id'], opts={'asList': True, 'rowlock': True},
+                                 clauses=['task_id = %(task)i', 'state = %(state)i'],
+                                 values={'task': info['id'], 'state': states['BUILDING']}).execute()
+        for (build_id,) in rows:
+            change = {'attribute': 'state', 'old': states['BUILDING'], 'new': states['FAILED']}
+            koji.plugin.run_callbacks('preBuildStateChange', info=hub.get_build(build_id, strict=True), **change)
+            update = db.UpdateProcessor('build', values={'id': build_id}, clauses=['id = %(id)i'],
+                                        data={'state': states['FAILED']}, rawdata={'completion_time': 'NOW()'})
+            update.execute()
+            hub.clear_reservation(build_id)
+            koji.plugin.run_callbacks('postBuildStateChange', info=hub.get_build(build_id, strict=True), **change)
+    except Exception:
+        savepoint.rollback()
+        logger.exception('cannot end the reservation of task %s', info.get('id'))
+
+
+if koji:
+    class ModuleComponentTest(koji.policy.BaseSimpleTest):
+        """module_component: a module's own task started this build, in that module's build tag."""
+        name = 'module_component'
+
+        def run(self, data):
+            task = hub.Task(data['task_id']).getInfo(strict=False) if data.get('task_id') else None
+            if not task or not task['parent'] or task['method'] != 'build' or data.get('build_tag') is None:
+                return False
+            parent, tag = hub.Task(task['parent']).getInfo(), hub.get_tag(data['build_tag'])
+            return parent['method'] in METHODS and bool(tag) and tag['extra'].get(TASK) == task['parent']
+
+    class ModuleTagTest(koji.policy.BaseSimpleTest):
+        """module_tag: the build tag, or the tag meant, is a module's."""
+        name = 'module_tag'
+
+        def run(self, data):
+            tags = [hub.get_tag(data[k]) for k in ('build_tag', 'tag', 'fromtag') if data.get(k) is not None]
+            return any(tag and TASK in tag['extra'] for tag in tags)
+
+    koji.plugin.export(moduleBuild)
+    if not UNUSABLE:
+        for _call in (moduleReserve, moduleTags, moduleTagBuild):
+            koji.plugin.export_in('host')(_call)
+        koji.plugin.callback('preTag', 'preUntag', 'prePackageListChange')(guard_content)
+        koji.plugin.callback('preRepoInit')(guard_repo)
+        koji.plugin.callback('postTaskStateChange')(end_reservation)

@@ -1,0 +1,314 @@
+"""The hub plugin on a real Koji, played by the accounts that the environment names.
+
+    PYTHONPATH=/path/to/koji MODULE_BUILD_TEST_HUB=http://127.0.0.1:18080/kojihub \
+    MODULE_BUILD_TEST_ADMIN=kojiadmin:adminpw MODULE_BUILD_TEST_USER=packager:packagerpw \
+    MODULE_BUILD_TEST_OTHER=stranger:pw MODULE_BUILD_TEST_HOST=builder2:builderpw \
+    MODULE_BUILD_TEST_OTHER_HOST=builder3:builderpw MODULE_BUILD_TEST_TARGET=f99 \
+    MODULE_BUILD_TEST_SRPM=tansy-0.9-1.src.rpm python3 live_test.py
+
+HOST and OTHER_HOST are hosts that no kojid serves; the policy "channel" sends moduleBuild and
+moduleContext to a channel of theirs, so that these tests can be the builder. USER may build modules
+(policy module_build), OTHER may not; the policies have the lines of the plugin's own text, and deny
+the module forbidden-module. A real builder serves the channels default and createrepo: it makes the
+repository, and builds the SRPM as a component where one is given.
+"""
+
+import os
+import time
+import unittest
+
+PREFIX = 'MODULE_BUILD_TEST_'
+NEEDED = ('HUB', 'ADMIN', 'USER', 'OTHER', 'HOST', 'OTHER_HOST', 'TARGET')
+MISSING = [PREFIX + name for name in NEEDED if not os.environ.get(PREFIX + name)]
+try:
+    import koji
+except ImportError:
+    koji = None
+    MISSING.append('the Python module koji')
+SOURCE = 'git+https://src.example/modules/live#0123456789abcdef'
+
+
+def env(name):
+    return os.environ[PREFIX + name]
+
+
+def login(name, exclusive=False):
+    user, password = env(name).split(':', 1)
+    session = koji.ClientSession(env('HUB'), {'user': user, 'password': password})
+    session.login()
+    if exclusive:
+        session.exclusiveSession(force=True)
+    return session
+
+
+@unittest.skipIf(MISSING, 'not set: ' + ', '.join(MISSING))
+class LiveTest(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        cls.admin, cls.user, cls.other = login('ADMIN'), login('USER'), login('OTHER')
+        cls.host, cls.other_host = login('HOST', True), login('OTHER_HOST', True)
+        cls.serial = int(time.time() * 10)
+        cls.open_tasks = []
+
+    @classmethod
+    def tearDownClass(cls):
+        for task_id in cls.open_tasks:
+            cls.admin.cancelTask(task_id)
+        for session in (cls.admin, cls.user, cls.other, cls.host, cls.other_host):
+            session.logout()
+
+    def identity(self, **changes):
+        LiveTest.serial += 1
+        return dict({'name': 'live', 'stream': 'a-1', 'version': str(self.serial), 'context': 'c0ffee00'}, **changes)
+
+    def task(self, opts=None, session=None):
+        """A module task that HOST holds."""
+        task_id = (session or self.user).moduleBuild(SOURCE, env('TARGET'), opts)
+        self.open_tasks.append(task_id)
+        self.assertTrue(self.host.host.openTask(task_id))
+        return task_id
+
+    def fail_task(self, task_id):
+        self.host.host.failTask(task_id, koji.xmlrpcplus.dumps(koji.xmlrpcplus.Fault(1, 'a test')))
+
+    def refused(self, text, call, *args):
+        with self.assertRaises(koji.GenericError) as caught:
+            call(*args)
+        self.assertIn(text, str(caught.exception))
+        return caught.exception
+
+    # moduleBuild
+
+    def test_request(self):
+        task_id = self.task({'scratch': True, 'keep_going': False, 'background': True})
+        info = self.admin.getTaskInfo(task_id, request=True)
+        self.assertEqual(info['request'], [{'__method__': 'moduleBuild', 'source': SOURCE, 'target': env('TARGET'),
+                                            'opts': {'scratch': True, 'background': True}}])
+        self.assertEqual(info['priority'], koji.PRIO_DEFAULT + 5)
+        self.assertEqual(info['owner'], self.user.getLoggedInUser()['id'])
+
+    def test_request_refused(self):
+        anonymous = koji.ClientSession(env('HUB'))
+        self.refused('logged in', anonymous.moduleBuild, SOURCE, env('TARGET'))
+        self.refused('policy violation (module_build)', self.other.moduleBuild, SOURCE, env('TARGET'))
+        self.refused('No such build target', self.user.moduleBuild, SOURCE, 'no-such-target')
+        for text, source, opts in (
+                ('must be URL#REF', 'https://src.example/m', None),
+                ('must be URL#REF', '../../etc/passwd', None),
+                ('at most 2048', 'https://src.example/m#' + 'a' * 2048, None),
+                ('no option', SOURCE, {'arches': 'x86_64'}),
+                ('is no module build of yours', SOURCE, {'resume': 2 ** 31 - 1})):
+            self.refused(text, self.user.moduleBuild, source, env('TARGET'), opts)
+
+    # names and reservations
+
+    def test_reserve(self):
+        identity, task_id = self.identity(), self.task()
+        self.assertIsNone(self.host.host.moduleReserve(task_id))
+        first = self.host.host.moduleReserve(task_id, identity, {'commit': '0123'})
+        self.assertEqual(first['tag'], 'module-live-a-1-%s-c0ffee00' % identity['version'])
+        self.assertEqual(first['nvr'], 'live-a_1-%s.c0ffee00' % identity['version'])
+        self.assertEqual((first['identity'], first['pin'], first['first_task']), (identity, {'commit': '0123'}, task_id))
+        self.assertEqual(self.host.host.moduleReserve(task_id, identity), first)
+        self.assertEqual(self.host.host.moduleReserve(task_id), first)
+        build = self.admin.getBuild(first['build_id'])
+        self.assertEqual((build['state'], build['task_id'], build['owner_name']),
+                         (koji.BUILD_STATES['BUILDING'], task_id, env('USER').split(':')[0]))
+        self.assertEqual([b['nvr'] for b in self.admin.listBuilds(taskID=task_id, type='module')], [first['nvr']])
+        tag = self.admin.getTag(first['tag'])
+        self.assertEqual((tag['extra']['module.task'], tag['perm']), (task_id, 'admin'))
+        self.assertIn('live', [p['package_name'] for p in self.admin.listPackages(
+            tagID=self.admin.getBuildTarget(env('TARGET'))['dest_tag'], inherited=True)])
+        self.refused('has reserved', self.host.host.moduleReserve, task_id, self.identity())
+
+    def test_version(self):
+        identity = self.identity()
+        task_id = self.task({'version': int(identity['version'])})
+        self.refused('asked to build version', self.host.host.moduleReserve, task_id, self.identity())
+        self.assertEqual(self.host.host.moduleReserve(task_id, identity)['identity'], identity)
+
+    def test_policy_of_the_identity(self):
+        self.refused('This name is taken', self.host.host.moduleReserve, self.task(),
+                     self.identity(name='forbidden-module'))
+
+    def test_taken(self):
+        identity, first = self.identity(), self.task()
+        self.host.host.moduleReserve(first, identity)
+        fault = self.refused('of that name', self.host.host.moduleReserve, self.task(), identity)
+        self.assertIsInstance(fault, koji.BuildError)
+        self.fail_task(first)
+        self.refused('of that name', self.host.host.moduleReserve, self.task(), identity)
+
+    def test_scratch(self):
+        identity, task_id = self.identity(context='c0ffee00_1'), self.task({'scratch': True})
+        got = self.host.host.moduleReserve(task_id, identity)
+        self.assertEqual((got['tag'], got['build_id']),
+                         ('scrmod-live-a-1-%s-c0ffee00_1+%d' % (identity['version'], task_id), None))
+        self.assertIsNone(self.admin.getBuild(got['nvr']))
+
+    def test_context(self):
+        identity, root = self.identity(), self.task()
+        params = dict(identity, __method__='moduleContext')
+        child = self.host.host.subtask('moduleContext', [params], root, label='context:c0ffee00')
+        self.assertTrue(self.host.host.openTask(child))
+        self.refused('another context', self.host.host.moduleReserve, child, self.identity())
+        got = self.host.host.moduleReserve(child)
+        self.assertEqual((got['identity'], got['first_task']), (identity, root))
+        self.assertEqual(self.admin.getBuild(got['build_id'])['task_id'], child)
+
+    # the end of a reservation
+
+    def test_cancelled_and_resumed(self):
+        identity, task_id = self.identity(), self.task()
+        first = self.host.host.moduleReserve(task_id, identity, {'commit': '0123'})
+        tags = self.host.host.moduleTags(task_id, {'packages': ['a'], 'macros': {'dist': '.m1'}})
+        self.refused('neither failed nor', self.user.moduleBuild, SOURCE, env('TARGET'), {'resume': task_id})
+        self.user.cancelTask(task_id)
+        self.assertEqual(self.admin.getBuild(first['build_id'])['state'], koji.BUILD_STATES['CANCELED'])
+        self.refused('does not own task', self.host.host.moduleReserve, task_id, identity)
+        self.refused('another source', self.user.moduleBuild, SOURCE + '1', env('TARGET'), {'resume': task_id})
+        self.refused('no module build of yours', self.admin.moduleBuild, SOURCE, env('TARGET'), {'resume': task_id})
+        again = self.task({'resume': task_id})
+        second = self.host.host.moduleReserve(again, identity)
+        self.assertEqual(second, dict(first))  # build, tag, pin and first task are the old ones
+        build = self.admin.getBuild(first['build_id'])
+        self.assertEqual((build['state'], build['task_id']), (koji.BUILD_STATES['BUILDING'], again))
+        self.assertEqual(self.host.host.moduleTags(again, {'packages': ['a'], 'macros': {'dist': '.m1'}}), tags)
+        self.fail_task(again)
+        self.assertEqual(self.admin.getBuild(first['build_id'])['state'], koji.BUILD_STATES['FAILED'])
+        third = self.host.host.moduleReserve(self.task({'resume': again}), identity)
+        self.assertEqual((third['build_id'], third['first_task']), (first['build_id'], task_id))
+
+    def test_freed_task_keeps_its_reservation(self):
+        identity, task_id = self.identity(), self.task()
+        first = self.host.host.moduleReserve(task_id, identity)
+        self.admin.freeTask(task_id)
+        self.assertTrue(self.host.host.openTask(task_id))
+        self.assertEqual(self.host.host.moduleReserve(task_id), first)
+
+    def test_closed_without_a_build(self):
+        task_id = self.task()
+        got = self.host.host.moduleReserve(task_id, self.identity())
+        self.host.host.closeTask(task_id, koji.xmlrpcplus.dumps((None,), methodresponse=1, allow_none=1))
+        self.assertEqual(self.admin.getBuild(got['build_id'])['state'], koji.BUILD_STATES['FAILED'])
+        self.assertEqual(self.admin.getTaskInfo(task_id)['state'], koji.TASK_STATES['CLOSED'])
+
+    # refused callers
+
+    def test_callers(self):
+        task_id, identity = self.task(), self.identity()
+        calls = (('moduleReserve', identity), ('moduleTags', {}), ('moduleTagBuild', 1))
+        build = self.admin.makeTask('build', ['cli-build/x/y.src.rpm', env('TARGET'), {}], channel='module')
+        self.open_tasks.append(build)
+        self.assertTrue(self.host.host.openTask(build))
+        free = self.user.moduleBuild(SOURCE, env('TARGET'))
+        self.open_tasks.append(free)
+        for name, argument in calls:
+            for text, session, task in (
+                    ('does not own task', self.other_host, task_id), ('is not a host', self.user, task_id),
+                    ('is not a host', self.admin, task_id), ('does not own task', self.host, free),
+                    ('is no module build', self.host, build), ('No such task', self.host, 1 << 30)):
+                with self.subTest(call=name, why=text):
+                    self.refused(text, getattr(session.host, name), task, argument)
+        self.assertIsNone(self.host.host.moduleReserve(task_id))
+
+    # tags and their guards
+
+    def test_tags(self):
+        """Tags, refusals, a repository and a component in one go: the repository takes its time."""
+        task_id, identity = self.task(), self.identity()
+        self.refused('reserved no module', self.host.host.moduleTags, task_id, {})
+        self.host.host.moduleReserve(task_id, identity)
+        macros = {'dist': '.module+f99+1+0', '_module_name': 'live', 'two(n:)': 'one\\\ntwo'}
+        plan = {'packages': ['tansy', 'other'], 'macros': macros, 'groups': {'build': ['bash']}}
+        self.refused('needs a value', self.host.host.moduleTags, task_id, dict(plan, macros={'dist': ''}))
+        self.refused('architectures', self.host.host.moduleTags, task_id, dict(plan, arches=['vax']))
+        tags = self.host.host.moduleTags(task_id, plan)
+        self.assertEqual(self.host.host.moduleTags(task_id, plan), tags)
+        self.refused('another plan', self.host.host.moduleTags, task_id, dict(plan, packages=['tansy']))
+        config = self.admin.getBuildConfig(tags['build_tag'])
+        self.assertEqual({k[10:]: v for k, v in config['extra'].items() if k.startswith('rpm.macro.')}, macros)
+        self.assertEqual(config['arches'].split(), tags['arches'])
+        self.assertEqual(self.admin.getTag(tags['tag'])['extra']['repo.opts'], {'src': True, 'debuginfo': True})
+        target = self.admin.getBuildTarget(env('TARGET'))
+        self.assertEqual([p['name'] for p in self.admin.getInheritanceData(tags['build_tag'])],
+                         [tags['tag'], target['build_tag_name']])
+        self.assertEqual({p['package_name'] for p in self.admin.listPackages(tagID=tags['tag'])}, {'tansy', 'other'})
+        self.assertIn('bash', [p['package'] for g in self.admin.getTagGroups(tags['build_tag'])
+                               if g['name'] == 'build' for p in g['packagelist']])
+        self.repositories(task_id, tags)
+        if os.environ.get(PREFIX + 'SRPM'):
+            self.component(task_id, tags, identity)
+
+    def wait(self, task_id, state='CLOSED'):
+        deadline = time.time() + 300
+        while time.time() < deadline:
+            info = self.admin.getTaskInfo(task_id)
+            if koji.TASK_STATES[info['state']] in ('CLOSED', 'FAILED', 'CANCELED'):
+                break
+            time.sleep(1)
+        result = None
+        try:
+            result = self.admin.getTaskResult(task_id)
+        except koji.GenericError as exc:
+            result = str(exc)
+        self.assertEqual(koji.TASK_STATES[info['state']], state, result)
+        return result
+
+    def repositories(self, task_id, tags):
+        for tag in (tags['tag'], tags['build_tag']):
+            self.refused('alone', self.host.host.repoInit, tag)
+            self.refused('alone', self.other_host.host.repoInit, tag, task_id)
+            forced = self.admin.makeTask('newRepo', [tag], channel='createrepo')
+            self.assertIn('made by the module build of task', self.wait(forced, 'FAILED'))
+        child = self.host.host.subtask('newRepo', [tags['tag']], task_id, channel='createrepo', label='repo:wrong')
+        self.assertIn('alone', self.wait(child, 'FAILED'))
+        child = self.host.host.subtask('newRepo', [tags['build_tag']], task_id, channel='createrepo', label='repo:1')
+        LiveTest.repo_id = self.wait(child)[0]
+        self.assertEqual(self.admin.repoInfo(self.repo_id)['tag_name'], tags['build_tag'])
+        self.assertTrue(self.host.host.repoInit(tags['tag'], task_id))
+        self.refused('alone', lambda: self.other.distRepo(tags['tag'], [], arch=tags['arches']))
+
+    def component(self, task_id, tags, identity):
+        folder = 'cli-build/live-%s' % identity['version']
+        self.user.uploadWrapper(env('SRPM'), folder)
+        source = '%s/%s' % (folder, os.path.basename(env('SRPM')))
+        opts = {'repo_id': self.repo_id}
+        stranger = self.user.build(source, None, opts)
+        self.assertIn('policy violation', self.wait(stranger, 'FAILED'))
+        child = self.host.host.subtask('build', [source, None, opts], task_id, channel='default', label='build:tansy')
+        self.wait(child)
+        nvr = self.admin.listBuilds(taskID=child)[0]['nvr']
+        self.assertIn('.module+f99+1+0', nvr)
+        elsewhere = self.task()
+        self.host.host.moduleReserve(elsewhere, self.identity())
+        self.host.host.moduleTags(elsewhere, {'packages': ['tansy']})
+        self.refused('was not built for', self.host.host.moduleTagBuild, elsewhere, nvr)
+        got = self.host.host.moduleTagBuild(task_id, nvr)
+        self.assertEqual(self.host.host.moduleTagBuild(task_id, nvr), got)
+        self.assertEqual([b['nvr'] for b in self.admin.listTagged(tags['tag'])], [nvr])
+        # nobody without rights, over any road
+        self.refused('permission', self.user.untagBuild, tags['tag'], nvr)
+        for call, args in ((self.user.tagBuild, (tags['build_tag'], nvr)),
+                           (self.user.untagBuildBypass, (tags['tag'], nvr)),
+                           (self.user.tagBuildBypass, (tags['build_tag'], nvr)),
+                           (self.user.packageListBlock, (tags['tag'], 'tansy')),
+                           (self.user.editTag2, (tags['tag'],))):
+            with self.assertRaises(koji.GenericError, msg=str(call)):
+                call(*args)
+        self.admin.editTag2(tags['tag'], perm_id=None)  # as if Koji's own lock were off
+        self.refused('belongs to the module build', self.user.untagBuild, tags['tag'], nvr)
+        self.assertEqual([b['nvr'] for b in self.admin.listTagged(tags['tag'])], [nvr])
+        self.fail_task(task_id)
+        self.refused('belongs to the module build', self.user.untagBuild, tags['tag'], nvr)
+        # what a failed task has built, the one that resumes it adopts
+        again = self.task({'resume': task_id})
+        self.host.host.moduleReserve(again, identity)
+        self.assertEqual(self.host.host.moduleTagBuild(again, nvr), got)
+        self.admin.untagBuild(tags['tag'], nvr)
+        self.assertEqual(self.host.host.moduleTagBuild(again, nvr), got)
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)

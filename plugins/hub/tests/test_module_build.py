@@ -1,0 +1,165 @@
+"""What the hub plugin does without a hub: names, checks, settings, and loading under any circumstances."""
+
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PLUGIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'module_build.py')
+logging.disable(logging.CRITICAL)
+sys.dont_write_bytecode = True
+
+
+def load():
+    spec = importlib.util.spec_from_file_location('module_build_under_test', PLUGIN)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+plugin = load()
+
+
+def identity(**changes):
+    return dict({'name': 'nginx', 'stream': '1.16', 'version': '8010020200101120000', 'context': '9edba152'}, **changes)
+
+
+class NamesTest(unittest.TestCase):
+
+    def test_tag_name(self):
+        long = identity(stream='1.16' + 'x' * 300)
+        for want, got in (
+                ('module-nginx-1.16-8010020200101120000-9edba152', plugin.tag_name(identity())),
+                ('scrmod-testmodule-master-20170816080815-37c6c57+7', plugin.tag_name(
+                    {'name': 'testmodule', 'stream': 'master', 'version': '20170816080815', 'context': '37c6c57'}, 7)),
+                # sha1 of nginx.1.16xxx….8010020200101120000.9edba152
+                ('module-' + plugin.hashlib.sha1('.'.join(long[k] for k in (
+                    'name', 'stream', 'version', 'context')).encode()).hexdigest()[:16], plugin.tag_name(long)),
+                (len('scrmod-') + 16 + len('+7'), len(plugin.tag_name(long, 7)))):
+            self.assertEqual(want, got)
+
+    def test_tag_name_length(self):
+        # 256 with -build behind is the last that a hub takes
+        rest = len(plugin.tag_name(identity(stream='')) + '-build')
+        self.assertTrue(plugin.tag_name(identity(stream='s' * (256 - rest))).endswith('-9edba152'))
+        self.assertEqual(len(plugin.tag_name(identity(stream='s' * (257 - rest)))), len('module-') + 16)
+
+    def test_build_nvr(self):
+        self.assertEqual(plugin.build_nvr(identity(stream='a-b-1')),
+                         {'name': 'nginx', 'version': 'a_b_1', 'release': '8010020200101120000.9edba152'})
+
+
+class ChecksTest(unittest.TestCase):
+
+    def table(self, check, good, bad):
+        for value, want in good:
+            with self.subTest(good=value):
+                self.assertEqual(check(value), want)
+        for value in bad:
+            with self.subTest(bad=value), self.assertRaises(ValueError):
+                check(value)
+
+    def test_source(self):
+        good = ('https://src.example/modules/nginx#0123abcd', 'git+https://src.example/m?#refs/heads/1.16',
+                'git://127.0.0.1/m.git#main', 'cli-build/1700000000.12345678.abcdefgh/nginx.yaml')
+        self.table(plugin.check_source, [(s, s) for s in good], (
+            None, 7, '', 'https://src.example/m', 'https://src.example/m#', 'https://src.example/m#--upload-pack=x',
+            'https://src.example/m #main', 'https://src.example/m\n#main', 'ext::sh -c id#main', '/etc/passwd',
+            '../x/nginx.yaml', 'cli-build/../../nginx.yaml', 'cli-build/.hidden/nginx.yaml', 'cli-build//nginx.yaml',
+            'nginx.yaml', 'https://src.example/m#' + 'a' * 2048))
+
+    def test_version(self):
+        self.table(plugin.check_version, ((1, '1'), ('8010020200101120000', '8010020200101120000'),
+                                          (2 ** 64 - 1, str(2 ** 64 - 1))),
+                   (0, -1, True, 1.5, None, '', '007', '1e5', ' 1', '1\n', '\u0661', 2 ** 64, '9' * 4000))
+
+    def test_opts(self):
+        self.table(plugin.check_opts, (
+            (None, {}), ({}, {}), ({'scratch': False, 'resume': None}, {}),
+            ({'scratch': True, 'version': 7, 'stream': '1.16'}, {'scratch': True, 'version': '7', 'stream': '1.16'}),
+            ({'resume': 12, 'keep_going': True}, {'resume': 12, 'keep_going': True})), (
+            [], 'scratch', {'scratch': 1}, {'scratch': 'yes'}, {'resume': '12'}, {'resume': -1}, {'resume': 2 ** 31},
+            {'name': '../x'}, {'name': '-x'}, {'stream': 'a b'}, {'stream': 'x' * 101}, {'owner': 'root'}, {1: True}))
+
+    def test_identity(self):
+        self.table(plugin.check_identity, ((identity(), identity()), (identity(version=5), identity(version='5'))), (
+            None, {}, [], identity(extra=1), identity(name=''), identity(name='a/b'), identity(stream='-1'),
+            identity(context=''), identity(context='9edba152_1'), identity(context='a' * 11), identity(version='x')))
+        self.assertEqual(plugin.check_identity(identity(context='9edba152_1'), True)['context'], '9edba152_1')
+
+    def test_plan(self):
+        plan, checksum = plugin.check_plan({'packages': ['a'], 'macros': {'dist': '.x', 'f(n:)': 'a\\\nb'}})
+        self.assertEqual(plan, {'packages': ['a'], 'macros': {'dist': '.x', 'f(n:)': 'a\\\nb'},
+                                'requires': [], 'groups': {}, 'arches': []})
+        again = plugin.check_plan({'macros': {'f(n:)': 'a\\\nb', 'dist': '.x'}, 'packages': ['a'], 'arches': None})
+        self.assertEqual(again[1], checksum)
+        self.assertNotEqual(plugin.check_plan({'packages': ['b']})[1], checksum)
+        for bad in (None, [], {'perm': 'admin'}, {'packages': 'a'}, {'packages': ['a/b']}, {'packages': [1]},
+                    {'packages': ['a'] * 5001}, {'requires': ['a']}, {'requires': [True]}, {'arches': ['x86 64']},
+                    {'groups': {'other': []}}, {'groups': {'build': 'bash'}}, {'groups': {'build': ['a b']}},
+                    {'macros': {'dist': ''}}, {'macros': {'a b': 'x'}}, {'macros': {'%a': 'x'}},
+                    {'macros': {'f(a b)': 'x'}}, {'macros': {'a': 1}}, {'macros': {'a': 'x' * 65537}},
+                    {'macros': {1: 'x'}}):
+            with self.subTest(bad=bad), self.assertRaises(ValueError):
+                plugin.check_plan(bad)
+
+
+class SettingsTest(unittest.TestCase):
+
+    def read(self, text):
+        with tempfile.NamedTemporaryFile('wb', suffix='.conf') as conf:
+            conf.write(text)
+            conf.flush()
+            return plugin.read_config(conf.name)
+
+    def test_settings(self):
+        default = {'channel': '', 'content_generator': 'module-builder'}
+        self.assertEqual(plugin.read_config('/nonexistent/module_build.conf'), (default, None))
+        self.assertEqual(self.read(b''), (default, None))
+        self.assertEqual(self.read(b'[module_build]\nchannel = 100%modules\n'), (dict(default, channel='100%modules'), None))
+        for bad in (b'channel = module\n', b'[module_build]\nchanel = module\n', b'[module_build]\nchannel = \xff\n'):
+            with self.subTest(bad=bad):
+                self.assertIsNotNone(self.read(bad)[1])
+
+
+class LoadingTest(unittest.TestCase):
+    """An exception while it is loaded takes a whole hub offline."""
+
+    def run_with(self, files):
+        with tempfile.TemporaryDirectory() as path:
+            for name, text in files.items():
+                os.makedirs(os.path.dirname(os.path.join(path, name)), exist_ok=True)
+                with open(os.path.join(path, name), 'w') as f:
+                    f.write(text)
+            code = ('import runpy; m = runpy.run_path(%r); print(m["UNUSABLE"]); '
+                    'print(sorted(k for k, v in m.items() if getattr(v, "exported", 0) or getattr(v, "callbacks", 0)))')
+            done = subprocess.run([sys.executable, '-B', '-c', code % PLUGIN], text=True, capture_output=True,
+                                  env={'PYTHONPATH': path}, check=True)
+            return done.stdout.splitlines()
+
+    def test_without_koji(self):
+        reason, exports = self.run_with({})
+        self.assertIn('No module named', reason)
+        self.assertEqual(exports, '[]')
+
+    def test_broken_koji(self):
+        self.assertEqual(self.run_with({'koji/__init__.py': '1 / 0'}),
+                         ['Koji cannot be imported: division by zero', '[]'])
+
+    def test_other_koji(self):
+        """A hub without the functions that are needed: one call that says so, nothing else."""
+        mark = ('def export(f):\n    f.exported = True\n    return f\n'
+                'def export_in(m):\n    return export\ndef callback(*a):\n    return export\n')
+        reason, exports = self.run_with({
+            'koji/__init__.py': '', 'koji/plugin.py': mark, 'koji/policy.py': 'class BaseSimpleTest: pass',
+            'koji/context.py': 'context = None', 'kojihub/__init__.py': '', 'kojihub/db.py': '',
+            'kojihub/kojihub.py': 'class Host: pass'})
+        self.assertIn('this Koji has no Task, _create_tag', reason)
+        self.assertEqual(exports, "['moduleBuild']")
+
+
+if __name__ == '__main__':
+    unittest.main()
