@@ -176,10 +176,14 @@ func cleanSubdir(s string) (string, error) {
 			return "", fmt.Errorf("the subdirectory %q must be a path within the repository", s)
 		}
 	}
-	if s = path.Clean(s); s == "." {
+	clean := path.Clean(s)
+	if clean == "." {
 		return "", nil
 	}
-	return s, nil
+	if strings.HasPrefix(clean, "-") || strings.HasPrefix(clean, ":") { // behind "./"
+		return "", fmt.Errorf("the subdirectory %q must be a path within the repository", s)
+	}
+	return clean, nil
 }
 
 // CheckRef reports what keeps s from being the name of a branch or tag, a full

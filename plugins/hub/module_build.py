@@ -22,11 +22,13 @@ that task's alone: nobody else tags, untags or makes repositories there, users w
 
 hub.conf, section [policy]. Without a policy module_build only administrators build modules. Its
 data are user_id, method, source, target, tag (the target's destination), scratch; once these are
-known also package, version, release, and module_stream, module_version, module_context. Two tests
-come with this plugin: module_component (a task that a module's own task started, in that module's
+known also package, version, release, and module_stream, module_version, module_context: a rule with
+the test package begins with "has package &&", since that test fails without one. Two tests come
+with this plugin: module_component (a task that a module's own task started, in that module's
 build tag) and module_tag (the build happens in, or is meant for, a tag of a module).
 
     module_build =
+        has package && package kernel :: deny Not as a module
         has_perm admin module-build :: allow
         all :: deny
     build_from_repo_id =
@@ -144,7 +146,7 @@ def check_opts(opts):
             if value is not True:
                 raise ValueError('option %s is true or false' % key)
         elif key == 'resume':
-            if not isinstance(value, int) or not 0 < value < 1 << 31:
+            if not isinstance(value, int) or value is True or not 0 < value < 1 << 31:
                 raise ValueError('option resume is the id of a task')
         elif key == 'version':
             value = check_version(value)
@@ -184,6 +186,17 @@ def tag_name(identity, scratch_task=None):
     if len(name + '-build') > 256:  # MaxNameLengthInternal of the hub
         name = prefix + hashlib.sha1('.'.join(parts).encode()).hexdigest()[:16] + suffix
     return name
+
+
+def check_pin(pin):
+    """What the builder wants to find again when its task starts over."""
+    try:
+        good = isinstance(pin or {}, dict) and len(json.dumps(pin or {}, allow_nan=False)) <= 65536
+    except (TypeError, ValueError, RecursionError):
+        good = False
+    if not good:
+        raise ValueError('a pin is a struct of text, numbers and lists, 64 KiB at most')
+    return pin or {}
 
 
 def check_plan(plan):
@@ -376,8 +389,7 @@ def moduleReserve(task_id, identity=None, pin=None):
         if tag['extra'][IDENTITY] != identity:
             raise koji.ActionNotAllowed('task %s has reserved %s' % (task.id, tag['name']))
         return _answer(task, tag)
-    if pin is not None and (not isinstance(pin, dict) or len(json.dumps(pin)) > 65536):
-        raise koji.ParameterError('a pin is a struct of at most 64 KiB')
+    pin = _checked(check_pin, pin)
     _assert_policy(task.owner, task.source, task.target, task.opts, identity)
     # reservations of one module take turns
     package = hub.lookup_package(identity['name'], create=True)
@@ -395,12 +407,12 @@ def moduleReserve(task_id, identity=None, pin=None):
                                            and _of_chain(task, build['task_id'])):
         raise koji.BuildError('%(nvr)s: there is a build of that name, of task %(task_id)s' % build)
     if resumes:
-        old = [t for t in (tag, hub.get_tag(name + '-build')) if t and t['extra'].get(TASK) == tag['extra'][TASK]]
-        for each in old:
-            hub._edit_tag(each['id'], extra={TASK: task.id})
+        for each in (tag, hub.get_tag(name + '-build')):
+            if each and each['extra'].get(TASK) == tag['extra'][TASK]:
+                hub._edit_tag(each['id'], extra={TASK: task.id})
     else:
         # perm: as the Module Build Service, and still a lock where this plugin is gone one day
-        hub._create_tag(name, perm='admin', extra={TASK: task.id, IDENTITY: identity, PIN: pin or {}})
+        hub._create_tag(name, perm='admin', extra={TASK: task.id, IDENTITY: identity, PIN: pin})
     if not task.scratch:
         _reserve_build(task, dict(nvr), identity, name)
     return _answer(task, hub.get_tag(name, strict=True))
@@ -426,8 +438,7 @@ def _reserve_build(task, data, identity, tag):
     dest, package = task.target['dest_tag'], hub.lookup_package(data['name'], strict=True)['id']
     listed = hub.readPackageList(tagID=dest, pkgID=package, inherit=True).get(package)
     if listed is None:
-        with _allowed(task.id):
-            hub._direct_pkglist_add(dest, package, task.owner, False, None, False, False)
+        hub._direct_pkglist_add(dest, package, task.owner, False, None, False, False)
     elif listed['blocked']:
         raise koji.BuildError('%s is blocked in %s' % (data['name'], task.target['dest_tag_name']))
 

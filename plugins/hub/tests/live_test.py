@@ -13,7 +13,10 @@ the module forbidden-module. A real builder serves the channels default and crea
 repository, and builds the SRPM as a component where one is given.
 """
 
+import hashlib
 import os
+import tempfile
+import threading
 import time
 import unittest
 
@@ -140,6 +143,23 @@ class LiveTest(unittest.TestCase):
         self.fail_task(first)
         self.refused('of that name', self.host.host.moduleReserve, self.task(), identity)
 
+    def test_two_at_once(self):
+        identity, tasks, faults = self.identity(), [self.task(), self.task()], []
+
+        def reserve(session, task_id):
+            try:
+                session.host.moduleReserve(task_id, identity)
+            except koji.GenericError as exc:
+                faults.append(exc)
+        sessions = [self.host.subsession() for _ in tasks]
+        threads = [threading.Thread(target=reserve, args=pair) for pair in zip(sessions, tasks)]
+        for step in ('start', 'join'):
+            for thread in threads:
+                getattr(thread, step)()
+        for session in sessions:
+            session.logout()
+        self.assertEqual([type(fault) for fault in faults], [koji.BuildError], faults)
+
     def test_scratch(self):
         identity, task_id = self.identity(context='c0ffee00_1'), self.task({'scratch': True})
         got = self.host.host.moduleReserve(task_id, identity)
@@ -241,6 +261,42 @@ class LiveTest(unittest.TestCase):
         if os.environ.get(PREFIX + 'SRPM'):
             self.component(task_id, tags, identity)
 
+    def required(self, identity, tag):
+        """A complete module build that says its packages are in tag."""
+        name = env('ADMIN').split(':')[0]
+        if not any(name in cg['users'] for cg in self.admin.listCGs().values()):
+            self.admin.grantCGAccess(name, 'module-live-test', create=True)
+        folder = 'live-test/%s' % identity['version']
+        with tempfile.TemporaryDirectory() as path:
+            with open(os.path.join(path, 'build.log'), 'w') as log:
+                log.write('built')
+            self.admin.uploadWrapper(log.name, folder)
+        cg = [cg for cg, info in self.admin.listCGs().items() if name in info['users']][0]
+        return self.admin.CGImport({
+            'metadata_version': 0,
+            'build': {'name': identity['name'], 'version': identity['stream'], 'source': None, 'start_time': 1,
+                      'release': identity['version'], 'end_time': 2,
+                      'extra': {'typeinfo': {'module': {'content_koji_tag': tag}}}},
+            'buildroots': [{'id': 1, 'host': {'os': 'x', 'arch': 'x86_64'}, 'components': [], 'tools': [],
+                            'content_generator': {'name': cg, 'version': '1'},
+                            'container': {'type': 'none', 'arch': 'x86_64'}}],
+            'output': [{'buildroot_id': 1, 'arch': 'noarch', 'type': 'log', 'filename': 'build.log', 'filesize': 5,
+                        'checksum_type': 'md5', 'checksum': hashlib.md5(b'built').hexdigest()}]}, folder)['id']
+
+    def test_requires(self):
+        identity, task_id = self.identity(), self.task()
+        tag = self.host.host.moduleReserve(task_id, identity)['tag']
+        content = 'live-content-%s' % identity['version']
+        self.admin.createTag(content)
+        build = self.required(self.identity(stream='b'), content)
+        self.refused('is no module tagged in', self.host.host.moduleTags, task_id, {'requires': [build]})
+        self.assertIsNone(self.admin.getTag(tag + '-build'))
+        target = self.admin.getBuildTarget(env('TARGET'))
+        self.admin.tagBuildBypass(target['dest_tag'], build)
+        tags = self.host.host.moduleTags(task_id, {'requires': [build]})
+        self.assertEqual([(p['name'], p['noconfig']) for p in self.admin.getInheritanceData(tags['build_tag'])],
+                         [(tag, True), (content, True), (target['build_tag_name'], False)])
+
     def wait(self, task_id, state='CLOSED'):
         deadline = time.time() + 300
         while time.time() < deadline:
@@ -257,6 +313,7 @@ class LiveTest(unittest.TestCase):
         return result
 
     def repositories(self, task_id, tags):
+        forced = [self.other.repo.request(tags[tag], force=True)['request']['id'] for tag in ('tag', 'build_tag')]
         for tag in (tags['tag'], tags['build_tag']):
             self.refused('alone', self.host.host.repoInit, tag)
             self.refused('alone', self.other_host.host.repoInit, tag, task_id)
@@ -268,6 +325,8 @@ class LiveTest(unittest.TestCase):
         LiveTest.repo_id = self.wait(child)[0]
         self.assertEqual(self.admin.repoInfo(self.repo_id)['tag_name'], tags['build_tag'])
         self.assertTrue(self.host.host.repoInit(tags['tag'], task_id))
+        for request in forced:
+            self.assertIsNone(self.admin.repo.checkRequest(request)['repo'])
         self.refused('alone', lambda: self.other.distRepo(tags['tag'], [], arch=tags['arches']))
 
     def component(self, task_id, tags, identity):

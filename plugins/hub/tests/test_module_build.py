@@ -81,7 +81,7 @@ class ChecksTest(unittest.TestCase):
             (None, {}), ({}, {}), ({'scratch': False, 'resume': None}, {}),
             ({'scratch': True, 'version': 7, 'stream': '1.16'}, {'scratch': True, 'version': '7', 'stream': '1.16'}),
             ({'resume': 12, 'keep_going': True}, {'resume': 12, 'keep_going': True})), (
-            [], 'scratch', {'scratch': 1}, {'scratch': 'yes'}, {'resume': '12'}, {'resume': -1}, {'resume': 2 ** 31},
+            [], 'scratch', {'scratch': 1}, {'scratch': 'yes'}, {'resume': '12'}, {'resume': -1}, {'resume': True}, {'resume': 2 ** 31},
             {'name': '../x'}, {'name': '-x'}, {'stream': 'a b'}, {'stream': 'x' * 101}, {'owner': 'root'}, {1: True}))
 
     def test_identity(self):
@@ -89,6 +89,13 @@ class ChecksTest(unittest.TestCase):
             None, {}, [], identity(extra=1), identity(name=''), identity(name='a/b'), identity(stream='-1'),
             identity(context=''), identity(context='9edba152_1'), identity(context='a' * 11), identity(version='x')))
         self.assertEqual(plugin.check_identity(identity(context='9edba152_1'), True)['context'], '9edba152_1')
+
+    def test_pin(self):
+        deep = {}
+        for _ in range(100000):
+            deep = {'a': deep}
+        self.table(plugin.check_pin, ((None, {}), ({}, {}), ({'a': [1, 'b', None]}, {'a': [1, 'b', None]})), (
+            [1], 'a', {'a': b''}, {'a': float('nan')}, {'a': 'x' * 65536}, deep))
 
     def test_plan(self):
         plan, checksum = plugin.check_plan({'packages': ['a'], 'macros': {'dist': '.x', 'f(n:)': 'a\\\nb'}})
