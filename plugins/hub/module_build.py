@@ -42,6 +42,7 @@ build tag) and module_tag (the build happens in, or is meant for, a tag of a mod
 """
 
 import configparser
+import contextlib
 import hashlib
 import json
 import logging
@@ -50,10 +51,11 @@ from types import SimpleNamespace
 
 # The hub goes offline for everybody when a plugin cannot be loaded (load_plugins in kojixmlrpc.py),
 # so a hub that is not as expected must end in a fault for those who build modules and no more.
-NEEDED = ('Host Task _create_tag _direct_pkglist_add _direct_tag_build _edit_tag _grp_pkg_add _grplist_add '
-          '_writeInheritanceData assert_policy clear_reservation generate_token get_build get_build_target '
-          'get_tag get_user get_user_perms list_tags lookup_name lookup_package lookup_tag make_task new_build '
-          'new_typed_build readFullInheritance readPackageList InsertProcessor QueryProcessor Savepoint UpdateProcessor')
+NEEDED = ('Host Task _create_tag _direct_pkglist_add _direct_tag_build _edit_tag _grp_pkg_add '
+          '_grplist_add _writeInheritanceData assert_policy clear_reservation generate_token get_build '
+          'get_build_target get_tag get_user get_user_perms list_tags lookup_name lookup_package '
+          'lookup_tag make_task new_build new_typed_build readFullInheritance readPackageList '
+          'InsertProcessor QueryProcessor Savepoint UpdateProcessor')
 UNUSABLE = None
 try:
     import koji
@@ -306,10 +308,6 @@ def _of_chain(task, task_id):
     return bool(other) and other.root in task.chain
 
 
-def _finished(task_id):
-    return hub.Task(task_id).isFinished()
-
-
 def _reservation(task):
     """The tag that moduleReserve has made for the task, or None."""
     rows = db.QueryProcessor(tables=['tag_extra'], columns=['tag_id'], opts={'asList': True},
@@ -399,7 +397,7 @@ def moduleReserve(task_id, identity=None, pin=None):
     name = tag_name(identity, task.chain[-1] if task.scratch else None)
     tag, build = hub.get_tag(name), hub.get_build(nvr)
     resumes = bool(tag) and tag['extra'].get(IDENTITY) == identity and _of_chain(task, tag['extra'].get(TASK))
-    if resumes and not _finished(tag['extra'][TASK]):
+    if resumes and not hub.Task(tag['extra'][TASK]).isFinished():
         raise koji.BuildError('%s is being built by task %s' % (name, tag['extra'][TASK]))
     if not resumes and hub.lookup_tag(name, strict=False):  # finds deleted tags too
         raise koji.BuildError('%s: there is, or was, a tag of that name' % name)
@@ -443,16 +441,13 @@ def _reserve_build(task, data, identity, tag):
         raise koji.BuildError('%s is blocked in %s' % (data['name'], task.target['dest_tag_name']))
 
 
-class _allowed(object):
+@contextlib.contextmanager
+def _allowed(task_id):
     """While it lasts, this request may change what carries the task's mark."""
-
-    def __init__(self, task_id):
-        self.task_id = task_id
-
-    def __enter__(self):
-        context.module_build_task = self.task_id
-
-    def __exit__(self, *exc):
+    context.module_build_task = task_id
+    try:
+        yield
+    finally:
         context.module_build_task = None
 
 

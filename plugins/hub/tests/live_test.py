@@ -317,8 +317,8 @@ class LiveTest(unittest.TestCase):
         for tag in (tags['tag'], tags['build_tag']):
             self.refused('alone', self.host.host.repoInit, tag)
             self.refused('alone', self.other_host.host.repoInit, tag, task_id)
-            forced = self.admin.makeTask('newRepo', [tag], channel='createrepo')
-            self.assertIn('made by the module build of task', self.wait(forced, 'FAILED'))
+            other = self.admin.makeTask('newRepo', [tag], channel='createrepo')
+            self.assertIn('made by the module build of task', self.wait(other, 'FAILED'))
         child = self.host.host.subtask('newRepo', [tags['tag']], task_id, channel='createrepo', label='repo:wrong')
         self.assertIn('alone', self.wait(child, 'FAILED'))
         child = self.host.host.subtask('newRepo', [tags['build_tag']], task_id, channel='createrepo', label='repo:1')

@@ -79,7 +79,8 @@ class ChecksTest(unittest.TestCase):
     def test_opts(self):
         self.table(plugin.check_opts, (
             (None, {}), ({}, {}), ({'scratch': False, 'resume': None}, {}),
-            ({'scratch': True, 'version': 7, 'stream': '1.16'}, {'scratch': True, 'version': '7', 'stream': '1.16'}),
+            ({'scratch': True, 'version': 7, 'stream': '1.16'},
+             {'scratch': True, 'version': '7', 'stream': '1.16'}),
             ({'resume': 12, 'keep_going': True}, {'resume': 12, 'keep_going': True})), (
             [], 'scratch', {'scratch': 1}, {'scratch': 'yes'}, {'resume': '12'}, {'resume': -1}, {'resume': True}, {'resume': 2 ** 31},
             {'name': '../x'}, {'name': '-x'}, {'stream': 'a b'}, {'stream': 'x' * 101}, {'owner': 'root'}, {1: True}))
@@ -126,7 +127,8 @@ class SettingsTest(unittest.TestCase):
         default = {'channel': '', 'content_generator': 'module-builder'}
         self.assertEqual(plugin.read_config('/nonexistent/module_build.conf'), (default, None))
         self.assertEqual(self.read(b''), (default, None))
-        self.assertEqual(self.read(b'[module_build]\nchannel = 100%modules\n'), (dict(default, channel='100%modules'), None))
+        self.assertEqual(self.read(b'[module_build]\nchannel = 100%modules\n'),
+                         (dict(default, channel='100%modules'), None))
         for bad in (b'channel = module\n', b'[module_build]\nchanel = module\n', b'[module_build]\nchannel = \xff\n'):
             with self.subTest(bad=bad):
                 self.assertIsNotNone(self.read(bad)[1])
