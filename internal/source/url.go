@@ -103,6 +103,9 @@ func ParseURL(s string) (GitURL, error) {
 		}
 		u.Ref = ref
 	}
+	if len(u.String()) > maxURL { // escaped, it can be three times as long
+		return GitURL{}, fmt.Errorf("the git URL is longer than %d bytes", maxURL)
+	}
 	return u, nil
 }
 

@@ -103,7 +103,7 @@ func TestParseURLRefuses(t *testing.T) {
 func FuzzParseURL(f *testing.F) {
 	for _, s := range []string{
 		"git+https://src.example.com/rpms/bash?#f40", "ssh://git@h/p?a/b#x", "file:///srv/p.git#v1", "ext::sh -c x",
-		"https://u:p@h/p", "ssh://%2dx/p", "https://h/p?../x#r", "git://[::1]/p", "https://hr/////p?./////-//////",
+		"https://u:p@h/p", "ssh://%2dx/p", "https://h/p?../x#r", "git://[::1]/p", "https://hr/////p?./////-//////", "https://h/" + strings.Repeat("[", 2000),
 	} {
 		f.Add(s)
 	}
