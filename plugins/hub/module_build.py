@@ -85,7 +85,7 @@ def read_config(path):
     try:
         parser.read(path, encoding='utf-8')
         given = dict(parser.items('module_build')) if parser.has_section('module_build') else {}
-    except (configparser.Error, OSError, UnicodeError) as exc:
+    except Exception as exc:
         return config, 'cannot read %s: %s' % (path, exc)
     unknown = sorted(set(given) - set(config))
     config.update(given)
@@ -605,7 +605,8 @@ def end_reservation(cbtype, *args, **kws):
         logger.exception('cannot end the reservation of task %s', info.get('id'))
 
 
-if koji:
+def _policy_tests():
+    """The policy tests, as classes: the hub finds them among this module's names (findSimpleTests)."""
     class ModuleComponentTest(koji.policy.BaseSimpleTest):
         """module_component: a module's own task started this build, in that module's build tag."""
         name = 'module_component'
@@ -625,10 +626,24 @@ if koji:
             tags = [hub.get_tag(data[k]) for k in ('build_tag', 'tag', 'fromtag') if data.get(k) is not None]
             return any(tag and TASK in tag['extra'] for tag in tags)
 
-    koji.plugin.export(moduleBuild)
-    if not UNUSABLE:
-        for _call in (moduleReserve, moduleTags, moduleTagBuild):
-            koji.plugin.export_in('host')(_call)
-        koji.plugin.callback('preTag', 'preUntag', 'prePackageListChange')(guard_content)
-        koji.plugin.callback('preRepoInit')(guard_repo)
-        koji.plugin.callback('postTaskStateChange')(end_reservation)
+    return ModuleComponentTest, ModuleTagTest
+
+
+def _register():
+    koji.plugin.export(moduleBuild)  # says what is wrong where something is
+    if _lacking:
+        return
+    for call in (moduleReserve, moduleTags, moduleTagBuild):
+        koji.plugin.export_in('host')(call)
+    # a mistake in the settings turns building off, not the guards
+    koji.plugin.callback('preTag', 'preUntag', 'prePackageListChange')(guard_content)
+    koji.plugin.callback('preRepoInit')(guard_repo)
+    koji.plugin.callback('postTaskStateChange')(end_reservation)
+
+
+if koji:
+    try:
+        ModuleComponentTest, ModuleTagTest = _policy_tests()
+        _register()
+    except Exception:
+        logger.exception('module builds are off')

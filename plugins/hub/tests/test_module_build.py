@@ -137,6 +137,9 @@ class SettingsTest(unittest.TestCase):
 class LoadingTest(unittest.TestCase):
     """An exception while it is loaded takes a whole hub offline."""
 
+    MARK = ('def export(f):\n    f.exported = True\n    return f\n'
+            'def export_in(m):\n    return export\ndef callback(*a):\n    return export\n')
+
     def run_with(self, files):
         with tempfile.TemporaryDirectory() as path:
             for name, text in files.items():
@@ -144,7 +147,8 @@ class LoadingTest(unittest.TestCase):
                 with open(os.path.join(path, name), 'w') as f:
                     f.write(text)
             code = ('import runpy; m = runpy.run_path(%r); print(m["UNUSABLE"]); '
-                    'print(sorted(k for k, v in m.items() if getattr(v, "exported", 0) or getattr(v, "callbacks", 0)))')
+                    'print(sorted(k for k, v in m.items() '
+                    'if callable(v) and (getattr(v, "exported", 0) or getattr(v, "callbacks", 0))))')
             done = subprocess.run([sys.executable, '-B', '-c', code % PLUGIN], text=True, capture_output=True,
                                   env={'PYTHONPATH': path}, check=True)
             return done.stdout.splitlines()
@@ -160,14 +164,31 @@ class LoadingTest(unittest.TestCase):
 
     def test_other_koji(self):
         """A hub without the functions that are needed: one call that says so, nothing else."""
-        mark = ('def export(f):\n    f.exported = True\n    return f\n'
-                'def export_in(m):\n    return export\ndef callback(*a):\n    return export\n')
         reason, exports = self.run_with({
-            'koji/__init__.py': '', 'koji/plugin.py': mark, 'koji/policy.py': 'class BaseSimpleTest: pass',
+            'koji/__init__.py': '', 'koji/plugin.py': self.MARK, 'koji/policy.py': 'class BaseSimpleTest: pass',
             'koji/context.py': 'context = None', 'kojihub/__init__.py': '', 'kojihub/db.py': '',
             'kojihub/kojihub.py': 'class Host: pass'})
         self.assertIn('this Koji has no Task, _create_tag', reason)
         self.assertEqual(exports, "['moduleBuild']")
+
+    def test_halves_of_koji(self):
+        empty = dict.fromkeys(('koji/__init__.py', 'koji/plugin.py', 'koji/policy.py', 'kojihub/__init__.py',
+                               'kojihub/db.py', 'kojihub/kojihub.py'), '')
+        empty['koji/context.py'] = 'context = None'
+        anything = 'def __getattr__(name):\n    return object\n'
+        for broken in ({}, {'kojihub/kojihub.py': anything}, {'koji/policy.py': 'class BaseSimpleTest: pass'},
+                       {'kojihub/db.py': 'import sys\nsys.nothing', 'kojihub/kojihub.py': anything}):
+            with self.subTest(broken=broken):
+                self.assertEqual(self.run_with(dict(empty, **broken))[-1], '[]')
+
+    def test_whole_koji(self):
+        reason, exports = self.run_with({
+            'koji/__init__.py': '', 'koji/plugin.py': self.MARK, 'koji/policy.py': 'class BaseSimpleTest: pass',
+            'koji/context.py': 'context = None', 'kojihub/__init__.py': '', 'kojihub/db.py': '',
+            'kojihub/kojihub.py': 'def __getattr__(name):\n    return len\n'})
+        self.assertEqual((reason, exports), ('None', str(sorted([
+            'moduleBuild', 'moduleReserve', 'moduleTags', 'moduleTagBuild', 'guard_content', 'guard_repo',
+            'end_reservation']))))
 
 
 if __name__ == '__main__':
