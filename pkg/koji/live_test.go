@@ -175,7 +175,7 @@ func TestLiveCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(hub, Options{TLS: &tls.Config{RootCAs: pool}})
+	c, err := New(hub, Options{TLS: &tls.Config{RootCAs: pool}, RetryFor: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
