@@ -4,13 +4,13 @@
     MODULE_BUILD_TEST_ADMIN=kojiadmin:adminpw MODULE_BUILD_TEST_USER=packager:packagerpw \
     MODULE_BUILD_TEST_OTHER=stranger:pw MODULE_BUILD_TEST_HOST=builder2:builderpw \
     MODULE_BUILD_TEST_OTHER_HOST=builder3:builderpw MODULE_BUILD_TEST_TARGET=f99 \
-    MODULE_BUILD_TEST_SRPM=tansy-0.9-1.src.rpm python3 live_test.py
+    MODULE_BUILD_TEST_SRPM=fennel-1-1.src.rpm python3 live_test.py
 
 HOST and OTHER_HOST are hosts that no kojid serves; the policy "channel" sends moduleBuild and
 moduleContext to a channel of theirs, so that these tests can be the builder. USER may build modules
 (policy module_build), OTHER may not; the policies have the lines of the plugin's own text, and deny
 the module forbidden-module. A real builder serves the channels default and createrepo: it makes the
-repository, and builds the SRPM as a component where one is given.
+repository, and builds the SRPM as a component where one is given, with %{?dist} in its Release.
 """
 
 import hashlib
@@ -238,15 +238,17 @@ class LiveTest(unittest.TestCase):
     def test_tags(self):
         """Tags, refusals, a repository and a component in one go: the repository takes its time."""
         task_id, identity = self.task(), self.identity()
+        srpm = os.environ.get(PREFIX + 'SRPM')
+        name = koji.get_header_fields(srpm, ['name'])['name'] if srpm else 'fennel'
         self.refused('reserved no module', self.host.host.moduleTags, task_id, {})
         self.host.host.moduleReserve(task_id, identity)
-        macros = {'dist': '.module+f99+1+0', '_module_name': 'live', 'two(n:)': 'one\\\ntwo'}
-        plan = {'packages': ['tansy', 'other'], 'macros': macros, 'groups': {'build': ['bash']}}
+        macros = {'dist': '.module+f99+1+%s' % identity['version'], '_module_name': 'live', 'two(n:)': 'one\\\ntwo'}
+        plan = {'packages': [name, 'other'], 'macros': macros, 'groups': {'build': ['bash']}}
         self.refused('needs a value', self.host.host.moduleTags, task_id, dict(plan, macros={'dist': ''}))
         self.refused('architectures', self.host.host.moduleTags, task_id, dict(plan, arches=['vax']))
         tags = self.host.host.moduleTags(task_id, plan)
         self.assertEqual(self.host.host.moduleTags(task_id, plan), tags)
-        self.refused('another plan', self.host.host.moduleTags, task_id, dict(plan, packages=['tansy']))
+        self.refused('another plan', self.host.host.moduleTags, task_id, dict(plan, packages=[name]))
         config = self.admin.getBuildConfig(tags['build_tag'])
         self.assertEqual({k[10:]: v for k, v in config['extra'].items() if k.startswith('rpm.macro.')}, macros)
         self.assertEqual(config['arches'].split(), tags['arches'])
@@ -254,12 +256,12 @@ class LiveTest(unittest.TestCase):
         target = self.admin.getBuildTarget(env('TARGET'))
         self.assertEqual([p['name'] for p in self.admin.getInheritanceData(tags['build_tag'])],
                          [tags['tag'], target['build_tag_name']])
-        self.assertEqual({p['package_name'] for p in self.admin.listPackages(tagID=tags['tag'])}, {'tansy', 'other'})
+        self.assertEqual({p['package_name'] for p in self.admin.listPackages(tagID=tags['tag'])}, {name, 'other'})
         self.assertIn('bash', [p['package'] for g in self.admin.getTagGroups(tags['build_tag'])
                                if g['name'] == 'build' for p in g['packagelist']])
         self.repositories(task_id, tags)
-        if os.environ.get(PREFIX + 'SRPM'):
-            self.component(task_id, tags, identity)
+        if srpm:
+            self.component(task_id, tags, identity, name)
 
     def required(self, identity, tag):
         """A complete module build that says its packages are in tag."""
@@ -329,20 +331,20 @@ class LiveTest(unittest.TestCase):
             self.assertIsNone(self.admin.repo.checkRequest(request)['repo'])
         self.refused('alone', lambda: self.other.distRepo(tags['tag'], [], arch=tags['arches']))
 
-    def component(self, task_id, tags, identity):
+    def component(self, task_id, tags, identity, name):
         folder = 'cli-build/live-%s' % identity['version']
         self.user.uploadWrapper(env('SRPM'), folder)
         source = '%s/%s' % (folder, os.path.basename(env('SRPM')))
         opts = {'repo_id': self.repo_id}
         stranger = self.user.build(source, None, opts)
         self.assertIn('policy violation', self.wait(stranger, 'FAILED'))
-        child = self.host.host.subtask('build', [source, None, opts], task_id, channel='default', label='build:tansy')
+        child = self.host.host.subtask('build', [source, None, opts], task_id, channel='default', label='build:' + name)
         self.wait(child)
         nvr = self.admin.listBuilds(taskID=child)[0]['nvr']
-        self.assertIn('.module+f99+1+0', nvr)
+        self.assertIn('.module+f99+1+' + identity['version'], nvr)
         elsewhere = self.task()
         self.host.host.moduleReserve(elsewhere, self.identity())
-        self.host.host.moduleTags(elsewhere, {'packages': ['tansy']})
+        self.host.host.moduleTags(elsewhere, {'packages': [name]})
         self.refused('was not built for', self.host.host.moduleTagBuild, elsewhere, nvr)
         got = self.host.host.moduleTagBuild(task_id, nvr)
         self.assertEqual(self.host.host.moduleTagBuild(task_id, nvr), got)
@@ -352,7 +354,7 @@ class LiveTest(unittest.TestCase):
         for call, args in ((self.user.tagBuild, (tags['build_tag'], nvr)),
                            (self.user.untagBuildBypass, (tags['tag'], nvr)),
                            (self.user.tagBuildBypass, (tags['build_tag'], nvr)),
-                           (self.user.packageListBlock, (tags['tag'], 'tansy')),
+                           (self.user.packageListBlock, (tags['tag'], name)),
                            (self.user.editTag2, (tags['tag'],))):
             with self.assertRaises(koji.GenericError, msg=str(call)):
                 call(*args)
