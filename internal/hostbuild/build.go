@@ -195,6 +195,11 @@ func (r *room) install(ctx context.Context, s *sandbox.Session, packages []*buil
 	foreign := false
 	for i, p := range packages {
 		foreign = foreign || p.foreign
+		for _, f := range p.files {
+			if f.Mode&syscall.S_IFMT == syscall.S_IFIFO {
+				return fmt.Errorf("package %s of component %s has the pipe %s, for which rpm waits for ever when it installs it", p.NEVRA, p.Component, f.Path)
+			}
+		}
 		log.printf("installing %s of component %s (%s)", p.NEVRA, p.Component, filepath.Base(p.Path))
 		args = append(args, inputPackage(i))
 	}

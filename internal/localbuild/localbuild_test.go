@@ -237,7 +237,7 @@ func TestRetire(t *testing.T) {
 
 // TestOutputLinks has what looks like our own directories lead elsewhere.
 func TestOutputLinks(t *testing.T) {
-	for _, link := range []string{".build/tmp", ".build/results", "repo", "repo/Packages", "logs", ".build"} {
+	for _, link := range []string{".build/tmp", ".build/results", "repo", "repo/Packages", "repo/repodata", "logs", ".build"} {
 		t.Run(link, func(t *testing.T) {
 			victim := t.TempDir()
 			precious := filepath.Join(victim, "precious")

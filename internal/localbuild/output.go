@@ -145,7 +145,7 @@ func checkOurs(dir string) error {
 	if !isOurs(dir, entries) {
 		return &modulebuild.InputError{Where: dir, Msg: "the directory is not empty and no earlier build is in it: use another --output"}
 	}
-	for _, name := range []string{".build", ".build/results", ".build/git", ".build/tmp", "repo", "repo/" + packagesDir, "logs"} {
+	for _, name := range []string{".build", ".build/results", ".build/git", ".build/tmp", "repo", "repo/" + packagesDir, "repo/repodata", "logs"} {
 		info, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name)))
 		if err == nil && !info.IsDir() {
 			return &modulebuild.InputError{Where: filepath.Join(dir, name), Msg: "this is no directory of an earlier build, or a link that leads out of it: remove it, or use another --output"}
@@ -205,10 +205,12 @@ func (o *output) discard() {
 		return
 	}
 	for _, e := range entries {
-		if e.Name() != "lock" {
+		if e.Name() != "lock" && e.Name() != "README" {
 			_ = removeAll(o.work(e.Name()))
 		}
 	}
+	// While there is anything else, README says that it is ours.
+	_ = os.Remove(o.work("README"))
 	_ = os.Remove(o.work("lock"))
 	_ = os.Remove(o.work(""))
 	if o.made {

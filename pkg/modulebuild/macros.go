@@ -3,6 +3,7 @@ package modulebuild
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -70,12 +71,49 @@ func ParseMacros(text string) ([]Macro, error) {
 		if body == "" {
 			return nil, &MacroError{entry.line, fmt.Sprintf("macro %%%s has no value: give it one, or %%{nil}", m[1])}
 		}
+		if fault := bodyFault(m[1], body); fault != "" {
+			return nil, &MacroError{entry.line, fmt.Sprintf("macro %%%s %s", m[1], fault)}
+		}
 		if tail := len(body) - len(strings.TrimRight(body, `\`)); tail%2 == 1 {
 			return nil, &MacroError{entry.line, fmt.Sprintf("macro %%%s ends with a backslash and blanks: leave them out", m[1])}
 		}
 		macros = append(macros, Macro{m[1] + m[2], body})
 	}
 	return macros, nil
+}
+
+// builtin are rpm's own macros, which cannot be defined.
+var builtin = strings.Fields(`P S F basename define dirname dnl dump echo error eval expand exists expr getconfdir getenv
+	getncpus global gsub len load lower lua macrobody quote rep reverse rpmversion shescape shrink sub suffix trace u2p
+	uncompress undefine upper url2path verbose warn`)
+
+// bodyFault says why rpm would not take a definition, which it does with a message
+// that no build fails of.
+func bodyFault(name, body string) string {
+	if slices.Contains(builtin, name) {
+		return "is rpm's own: give it another name"
+	}
+	if body[0] != '{' {
+		return ""
+	}
+	// All of a body that begins with a brace is what is between that and its mate.
+	depth := 0
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '\\':
+			i++
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				if strings.TrimSpace(body[1:i]) == "" {
+					return "has no value: give it one, or %{nil}"
+				}
+				return ""
+			}
+		}
+	}
+	return "begins with a brace that does not close"
 }
 
 // A MacroError is a line of a module's macros that cannot be used.
