@@ -33,6 +33,7 @@ demo: check-go
 test: check-go
 	scripts/setup test
 	$(GO) test -race $(TESTFLAGS) ./...
+	scripts/test-plugins
 
 test-koji: check-go
 	@test -n "$$KOJI_TEST_HUB" || { echo "set KOJI_TEST_HUB, KOJI_TEST_USER and KOJI_TEST_PASSWORD" >&2; exit 1; }
