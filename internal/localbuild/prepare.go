@@ -225,7 +225,7 @@ func (t *task) pin(ctx context.Context) error {
 			return nil
 		}
 		p, err := t.finder.Resolve(ctx, source.Request{
-			Component: c.Name, Names: c.Names, Where: c.Doc.Pos.String(),
+			Component: c.Name, Alias: c.Doc.Name, Names: c.Names, Where: c.Doc.Pos.String(),
 			Repository: c.Doc.Repository, Ref: c.Doc.Ref, Cache: c.Doc.Cache,
 			BaseDir: t.module.Dir, Remote: t.module.Remote, Override: t.cfg.SRPMs[c.Name],
 		})

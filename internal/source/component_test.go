@@ -325,7 +325,9 @@ func TestSRPMs(t *testing.T) {
 		"before the document's":       {Request{Component: "pkg", Repository: "pkg"}, dir, newest, nil},
 		"named file wins":             {Request{Component: "pkg", Override: old}, dir, old, nil},
 		"by header, not by file name": {Request{Component: "real"}, dir, renamed, nil},
-		"second name":                 {Request{Component: "c", Names: []string{"c", "real"}}, dir, renamed, nil},
+		"second name":                 {Request{Component: "c", Alias: "real"}, dir, renamed, nil},
+		"a name it may have, of another's source": {Request{Component: "c", Names: []string{"c", "real"}}, dir, "",
+			[]string{"--srpm c=PATH"}},
 		"not by file name": {Request{Component: "misnamed"}, dir, "",
 			[]string{"--srpms DIR", "--srpm misnamed=PATH", "repository:", "rpms/misnamed/misnamed.spec", `misnamed-1-1.src.rpm is the source of "real"`}},
 		"another package":    {Request{Component: "c", Override: old}, "", "", []string{`"pkg"`, `"c"`, old}},
@@ -385,4 +387,24 @@ func sourcesFor(old bool, files map[string]string) string {
 func logger() (*slog.Logger, *bytes.Buffer) {
 	var b bytes.Buffer
 	return slog.New(slog.NewTextHandler(&b, nil)), &b
+}
+
+// A module may list names that source packages can have. They say nothing of
+// where a component's source is: it may be another component's name.
+func TestNamesAreNoPlaces(t *testing.T) {
+	base := t.TempDir()
+	for _, name := range []string{"aa", "bb"} {
+		dir := filepath.Join(base, "rpms", name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".spec"), []byte("Name: "+name+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := &Finder{WorkDir: t.TempDir()}
+	p, err := f.Resolve(t.Context(), Request{Component: "bb", Names: []string{"aa", "bb", "cc"}, BaseDir: base})
+	if err != nil || filepath.Base(p.Location) != "bb" {
+		t.Errorf("component bb is taken from %q, %v", p.Location, err)
+	}
 }

@@ -44,7 +44,7 @@ func (f *Finder) resolve(ctx context.Context, r Request) (Pinned, error) {
 	if r.Repository != "" {
 		return f.pinRepository(ctx, r)
 	}
-	for _, name := range r.names() {
+	for _, name := range r.own() {
 		for _, dir := range []string{filepath.Join("rpms", name), name} {
 			if checkFileName(name) != nil {
 				continue
@@ -59,11 +59,11 @@ func (f *Finder) resolve(ctx context.Context, r Request) (Pinned, error) {
 }
 
 func (f *Finder) notFound(r Request) error {
-	name := r.names()[0]
+	name := r.own()[0]
 	msg := fmt.Sprintf("it has no source: give --srpms DIR with its source RPM, or --srpm %s=PATH, "+
 		"or set repository: in the modulemd, or put a spec file at rpms/%s/%s.spec beside it", r.Component, name, name)
 	if f.SRPMDir != "" {
-		msg += fmt.Sprintf(" (%s has none named %s%s)", f.SRPMDir, strings.Join(r.names(), " or "), f.srpmIndex.hint(r.names()))
+		msg += fmt.Sprintf(" (%s has none named %s%s)", f.SRPMDir, strings.Join(r.own(), " or "), f.srpmIndex.hint(r.own()))
 	}
 	return badInput("", "", msg, nil)
 }

@@ -85,7 +85,7 @@ func (f *Finder) locations(r Request) ([]location, error) {
 		if err != nil {
 			return nil, badInput("", "", "--lookaside", err)
 		}
-		for _, name := range r.names() {
+		for _, name := range r.own() {
 			all = append(all, base.join(name))
 		}
 		all = append(all, base)

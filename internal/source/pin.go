@@ -94,7 +94,7 @@ func (f *Finder) inspectGit(ctx context.Context, c *clone, r Request, p *Pinned)
 // sources file.
 func (p *Pinned) inspect(entries []entry, r Request, content func(entry, io.Writer) error) error {
 	top := topNames(entries)
-	spec, err := chooseSpec(top, r.names())
+	spec, err := chooseSpec(top, r.own())
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,8 @@ const (
 // A Request asks for the source of one component.
 type Request struct {
 	Component string   // the component's name in the modulemd
-	Names     []string // what the source package may be called; empty means Component
+	Alias     string   // the package's own name, where the component is called otherwise
+	Names     []string // what a source RPM may be called; empty means Component and Alias
 	Where     string   // file:line of the component, for messages
 
 	// Repository, Ref and Cache are what the modulemd says; each may be empty.
@@ -50,11 +51,21 @@ type Request struct {
 	Override string
 }
 
+// own are the names under which the component's source is looked for.
+func (r Request) own() []string {
+	if r.Alias != "" && r.Alias != r.Component {
+		return []string{r.Component, r.Alias}
+	}
+	return []string{r.Component}
+}
+
+// names are those that a source RPM may have once it is found: more than own,
+// where a module lists names that no component has.
 func (r Request) names() []string {
 	if len(r.Names) > 0 {
 		return r.Names
 	}
-	return []string{r.Component}
+	return r.own()
 }
 
 // Pinned is a source that has been found and fixed to exact content. Only

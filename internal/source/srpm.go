@@ -90,7 +90,7 @@ func (f *Finder) pinFromSRPMDir(ctx context.Context, r Request) (p Pinned, ok bo
 		return Pinned{}, false, badInput("", "--srpms", "cannot read the directory", f.srpmErr)
 	}
 	var found []srpmFile
-	for _, name := range r.names() {
+	for _, name := range r.own() {
 		found = append(found, f.srpmIndex.byName[name]...)
 	}
 	if len(found) > 0 {
@@ -107,7 +107,7 @@ func (f *Finder) pinFromSRPMDir(ctx context.Context, r Request) (p Pinned, ok bo
 		p, err = f.pinSRPM(ctx, best.path, r.names())
 		return p, true, err
 	}
-	for _, name := range r.names() {
+	for _, name := range r.own() {
 		if dir := filepath.Join(f.SRPMDir, name); checkFileName(name) == nil && hasSpec(dir) {
 			p, err = f.pinDir(ctx, r, dir)
 			return p, true, err
