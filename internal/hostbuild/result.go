@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/kojimod/kojimod/internal/atomicfile"
+	"github.com/kojimod/kojimod/internal/ctxio"
 	"github.com/kojimod/kojimod/internal/rpmfile"
 	"github.com/kojimod/kojimod/internal/sandbox"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
@@ -178,24 +179,11 @@ func (r *room) take(ctx context.Context, root *os.Root, file string) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := io.Copy(f, &contextReader{ctx, from}); err != nil {
+	if _, err := io.Copy(f, ctxio.Reader(ctx, from)); err != nil {
 		return err
 	}
 	if err := os.Chtimes(f.Name(), r.job.Time, r.job.Time); err != nil {
 		return err
 	}
 	return f.Commit()
-}
-
-// contextReader stops a long copy when the context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

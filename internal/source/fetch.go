@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/kojimod/kojimod/internal/ctxio"
 )
 
 // Fetch writes the pinned source below dst, which is made if need be and must be
@@ -200,7 +202,7 @@ func (f *Finder) fetchSource(ctx context.Context, file File, bases []location, r
 	}
 	// Verified once more on the way: the copy is what gets built.
 	h := file.newHash()
-	if _, err := io.Copy(io.MultiWriter(out, h), withContext(ctx, in)); err != nil {
+	if _, err := io.Copy(io.MultiWriter(out, h), ctxio.Reader(ctx, in)); err != nil {
 		return err
 	}
 	return file.verify(h, path)

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kojimod/kojimod/internal/ctxio"
 	"github.com/kojimod/kojimod/internal/rpmfile"
 	"github.com/kojimod/kojimod/internal/rpmver"
 )
@@ -67,7 +68,7 @@ func (f *Finder) readFile(ctx context.Context, path string, w io.Writer) error {
 		return err
 	}
 	defer in.Close()
-	return copyBounded(w, withContext(ctx, in), f.maxSize(), path)
+	return copyBounded(w, ctxio.Reader(ctx, in), f.maxSize(), path)
 }
 
 // srpmIndex is what a directory of source RPMs has.

@@ -15,6 +15,8 @@ import (
 	"sort"
 	"strings"
 	"syscall"
+
+	"github.com/kojimod/kojimod/internal/ctxio"
 )
 
 // mode is what of a file's mode belongs to a source: as in git.
@@ -232,22 +234,12 @@ func dirContent(ctx context.Context, root *os.Root) func(entry, io.Writer) error
 		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 			return errors.Join(fmt.Errorf("%s is no longer a file", e.path), err)
 		}
-		n, err := io.Copy(w, io.LimitReader(withContext(ctx, f), e.size+1))
+		n, err := io.Copy(w, io.LimitReader(ctxio.Reader(ctx, f), e.size+1))
 		if err == nil && n != e.size {
 			err = fmt.Errorf("%s changes while it is read", e.path)
 		}
 		return err
 	}
-}
-
-// withContext makes reading end when the context does.
-func withContext(ctx context.Context, r io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	})
 }
 
 // digestDir is the digest of a directory's content: of paths, modes and content

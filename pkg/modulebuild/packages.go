@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kojimod/kojimod/internal/ctxio"
 	"github.com/kojimod/kojimod/internal/rpmfile"
 )
 
@@ -52,7 +53,7 @@ func readPackage(ctx context.Context, path string) (Package, error) {
 	}
 	defer f.Close()
 	sum := sha256.New()
-	size, err := io.Copy(sum, &contextReader{ctx, f})
+	size, err := io.Copy(sum, ctxio.Reader(ctx, f))
 	if err != nil {
 		return Package{}, err
 	}
@@ -61,17 +62,4 @@ func readPackage(ctx context.Context, path string) (Package, error) {
 		License: rpm.Header.License(), Label: rpm.Header.ModularityLabel(),
 		SHA256: hex.EncodeToString(sum.Sum(nil)), Size: size,
 	}, nil
-}
-
-// contextReader stops a long read when the context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/kojimod/kojimod/internal/ctxio"
 	"github.com/kojimod/kojimod/internal/rpmfile"
 )
 
@@ -24,7 +25,7 @@ func ReadPackage(ctx context.Context, path, location string) (Package, error) {
 	}
 	defer f.Close()
 	sum := sha256.New()
-	in := bufio.NewReaderSize(io.TeeReader(ctxReader{ctx, f}, sum), readBuffer)
+	in := bufio.NewReaderSize(io.TeeReader(ctxio.Reader(ctx, f), sum), readBuffer)
 	header, err := rpmfile.Read(in)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -67,17 +68,4 @@ func discard(in *bufio.Reader) (int64, error) {
 			return total, err
 		}
 	}
-}
-
-// ctxReader ends reading when the context ends.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c ctxReader) Read(b []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(b)
 }
