@@ -2,6 +2,7 @@ package modulebuild
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/kojimod/kojimod/pkg/modulemd"
@@ -37,10 +38,12 @@ type Job struct {
 	Names     []string // what the source package may be called
 	After     []string // components that are finished before this one starts, transitively, sorted
 
-	// Source is where the sources are: either SRPM, or Spec together with the
-	// directory that it and its sources and patches are in.
-	SRPM string // path of a source RPM
-	Spec string // path of a spec file
+	// Source is where the sources come from. Where they were fetched they are
+	// either in SRPM, or in Spec together with the directory that it and its
+	// sources and patches are in; a Builder that fetches by itself gets neither.
+	Source Source
+	SRPM   string // path of a source RPM
+	Spec   string // path of a spec file
 
 	Arch   string  // RPM architecture to build for, for example "x86_64"
 	Macros []Macro // what must be defined while building, in order; later ones win
@@ -79,8 +82,13 @@ type Package struct {
 
 // A Result is what a build has made.
 type Result struct {
-	Packages []Package // sorted by file name; paths are in Job.OutDir
+	Packages []Package // sorted by file name; paths are in Job.OutDir, if there is one
+	Taken    string    // why nothing had to be built; empty if it was
 }
+
+// ErrNotStarted is what a Builder returns that has found, before it began, that
+// the module has failed elsewhere.
+var ErrNotStarted = errors.New("not started: something else failed before")
 
 // A BuildError says that a component could not be built. It is the component's
 // or the environment's fault, not the input's.

@@ -13,10 +13,11 @@ import (
 // An Engine carries plans out.
 type Engine struct {
 	Builder   Builder
-	Results   Results
-	Slots     int  // components built at once; less than one is one
-	KeepGoing bool // go on with what does not depend on a failed component
-	// LogDir makes and names the directory for a component's logs.
+	Results   Results // nil where the Builder itself keeps what it builds
+	Slots     int     // components built at once; less than one is one
+	KeepGoing bool    // go on with what does not depend on a failed component
+	// LogDir makes and names the directory for a component's logs; nil where the
+	// Builder itself keeps them.
 	LogDir func(component string) (string, error)
 	// Observe, where not nil, is told what happens, one event at a time.
 	Observe func(Event)
@@ -66,6 +67,7 @@ func (e *Engine) Run(ctx context.Context, plan *Plan) ([]Outcome, error) {
 		return r.outcomes, context.Cause(ctx)
 	}
 	// Several may have failed; all are told, in the plan's order.
+	errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, ErrNotStarted) })
 	return r.outcomes, errors.Join(errs...)
 }
 
@@ -103,15 +105,19 @@ func (r *engineRun) do(ctx context.Context, i int) error {
 	default:
 		o.Started = r.now()
 		r.tell(Event{Component: c.Name, State: Building, Reason: c.Reason})
-		rec, err := r.build(ctx, i, o.Started)
+		result, err := r.build(ctx, i, o.Started)
 		o.Ended = r.now()
-		if err != nil {
+		switch {
+		case err == nil && result.Taken != "":
+			o.State, o.Packages, o.Reason = TakenOver, result.Packages, result.Taken
+		case err == nil:
+			o.State, o.Packages = Built, result.Packages
+		case ctx.Err() != nil:
+			o.State, o.Reason, o.Err = NotBuilt, "the run was interrupted", nil
+		case errors.Is(err, ErrNotStarted):
+			o = Outcome{Component: c.Name, State: NotBuilt, Reason: "something else failed before"}
+		default:
 			o.State, o.Err = Failed, err
-			if ctx.Err() != nil {
-				o.State, o.Reason, o.Err = NotBuilt, "the run was interrupted", nil
-			}
-		} else {
-			o.State, o.Packages = Built, rec.Packages
 		}
 		r.set(i, o)
 		r.tell(Event{Component: c.Name, State: o.State, Reason: o.Reason, Err: o.Err})
@@ -148,7 +154,7 @@ func (r *engineRun) available(i int) []Package {
 	return packages
 }
 
-func (r *engineRun) build(ctx context.Context, i int, started time.Time) (*Record, error) {
+func (r *engineRun) build(ctx context.Context, i int, started time.Time) (Result, error) {
 	c := &r.plan.Components[i]
 	job := r.plan.job(i)
 	job.Available = r.available(i)
@@ -156,33 +162,41 @@ func (r *engineRun) build(ctx context.Context, i int, started time.Time) (*Recor
 		r.tell(Event{Component: c.Name, State: Building, Line: line})
 	}
 	var err error
-	if job.LogDir, err = r.LogDir(c.Name); err != nil {
-		return nil, fmt.Errorf("making the log directory of %s: %w", c.Name, err)
+	if r.LogDir != nil {
+		if job.LogDir, err = r.LogDir(c.Name); err != nil {
+			return Result{}, fmt.Errorf("making the log directory of %s: %w", c.Name, err)
+		}
 	}
-	if job.OutDir, err = r.Results.Begin(c.Name, c.Key); err != nil {
-		return nil, fmt.Errorf("making a directory for the packages of %s: %w", c.Name, err)
+	if r.Results != nil {
+		if job.OutDir, err = r.Results.Begin(c.Name, c.Key); err != nil {
+			return Result{}, fmt.Errorf("making a directory for the packages of %s: %w", c.Name, err)
+		}
 	}
 	result, err := r.Builder.Build(ctx, job)
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	if err := r.plan.check(c, result); err != nil {
-		return nil, &BuildError{Component: c.Name, Err: err}
+		return Result{}, &BuildError{Component: c.Name, Err: err}
+	}
+	if r.Results == nil {
+		return result, nil
 	}
 	rec, err := r.Results.Finish(Record{
 		Component: c.Name, Key: c.Key, Inputs: c.Inputs, Packages: result.Packages,
 		Started: started, Ended: r.now(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("keeping the packages of %s: %w", c.Name, err)
+		return Result{}, fmt.Errorf("keeping the packages of %s: %w", c.Name, err)
 	}
-	return rec, nil
+	result.Packages = rec.Packages
+	return result, nil
 }
 
 func (p *Plan) job(i int) Job {
 	c := &p.Components[i]
 	job := Job{
-		Component: c.Name, Names: c.Names, SRPM: c.SRPM, Spec: c.Spec,
+		Component: c.Name, Names: c.Names, Source: c.Source, SRPM: c.SRPM, Spec: c.Spec,
 		Arch: p.Identity.Arch, Macros: p.Macros, Time: p.Identity.Time,
 		InstallAlways: c.Inputs.Always,
 	}
@@ -200,7 +214,7 @@ func (p *Plan) check(c *Component, result Result) error {
 	}
 	label := p.Identity.NSVC()
 	for _, pkg := range result.Packages {
-		if arch := pkg.NEVRA.Arch; pkg.SourceRPM != "" && arch != p.Identity.Arch && arch != "noarch" {
+		if arch := pkg.NEVRA.Arch; p.Identity.Arch != "" && pkg.SourceRPM != "" && arch != p.Identity.Arch && arch != "noarch" {
 			return fmt.Errorf("package %s is not for %s, which is built for", pkg.NEVRA, p.Identity.Arch)
 		}
 		if !hasDistTag(pkg.NEVRA.Release, p.Identity.DistTag) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kojimod/kojimod/pkg/modulemd"
@@ -69,8 +70,10 @@ type Options struct {
 	Context  modulemd.Context // empty: the document's, or computed
 	Platform *ModuleStream    // nil: the document's
 	Enable   []ModuleStream   // streams to build with
-	Arch     string           // RPM architecture
+	Arch     string           // RPM architecture; empty where one build is for several
 	Index    int64            // in the dist tag; 0 is 1
+	Marking  string           // of the platform, in the dist tag; empty: the platform's stream
+	Scratch  bool             // the build is for trying out: its packages must not be taken for others
 
 	// Name and Stream are taken where the document has none.
 	Name, Stream string
@@ -106,11 +109,13 @@ func NewPlan(doc *modulemd.Stream, opts Options) (*Plan, error) {
 	if len(doc.Components.RPMs) == 0 {
 		return nil, &InputError{Where: doc.Pos.String(), Msg: "the module has no components.rpms: there is nothing to build"}
 	}
-	if arches := doc.BuildOpts.Arches; len(arches) > 0 && !slices.Contains(arches, opts.Arch) {
+	if arches := doc.BuildOpts.Arches; opts.Arch != "" && len(arches) > 0 && !slices.Contains(arches, opts.Arch) {
 		return nil, &InputError{Where: doc.Pos.String(), Msg: fmt.Sprintf("buildopts.arches allows only %v, not %s", arches, opts.Arch)}
 	}
-	if err := checkWord(opts.Arch); err != nil {
-		return nil, &InputError{Msg: "the architecture", Err: err}
+	if opts.Arch != "" {
+		if err := checkWord(opts.Arch); err != nil {
+			return nil, &InputError{Msg: "the architecture", Err: err}
+		}
 	}
 	chosen, err := choose(doc, wantedStreams(opts), opts.HostPlatform)
 	if err != nil {
@@ -193,7 +198,7 @@ func checkInstalled(doc *modulemd.Stream) error {
 }
 
 func builtFor(c *modulemd.ComponentRPM, arch string) bool {
-	return len(c.Arches) == 0 || slices.Contains(c.Arches, arch)
+	return arch == "" || len(c.Arches) == 0 || slices.Contains(c.Arches, arch)
 }
 
 func wantedStreams(opts Options) map[string]string {
@@ -243,9 +248,16 @@ func decide(doc *modulemd.Stream, name, stream string, chosen choice, opts Optio
 		return Identity{}, "", &InputError{Where: doc.Pos.String(), Msg: "context", Err: err}
 	}
 	id.Time = buildTime(id.Version, opts)
-	tag, err := DistTag(platform, max(1, opts.Index), name, stream, id.Version, id.Context)
+	marking := platform
+	if opts.Marking != "" {
+		marking = opts.Marking
+	}
+	tag, err := DistTag(marking, max(1, opts.Index), name, stream, id.Version, id.Context)
 	if err != nil {
 		return Identity{}, "", &InputError{Where: doc.Pos.String(), Msg: err.Error()}
+	}
+	if opts.Scratch {
+		tag = strings.Replace(tag, "module+", "scrmod+", 1)
 	}
 	id.DistTag = tag
 	return id, from, nil

@@ -150,7 +150,7 @@ func (p *Plan) TakeOver(ctx context.Context, builder string, results Results) er
 		if err != nil {
 			return fmt.Errorf("looking for an earlier build of %s: %w", c.Name, err)
 		}
-		if rec != nil && p.check(c, Result{rec.Packages}) != nil {
+		if rec != nil && p.check(c, Result{Packages: rec.Packages}) != nil {
 			rec, damage = nil, "its source package may not be called as it was"
 		}
 		last := results.Last(c.Name)
