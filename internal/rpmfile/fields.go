@@ -43,6 +43,14 @@ func (h *Header) SourceRPM() string { return h.String(TagSourceRPM) }
 // License gives the licence as the packager wrote it.
 func (h *Header) License() string { return h.String(TagLicense) }
 
+// ExcludeArch gives the architectures that a source package says it cannot be built
+// for. Macros of the spec file are expanded.
+func (h *Header) ExcludeArch() []string { return h.Strings(TagExcludeArch) }
+
+// ExclusiveArch gives the architectures that a source package says it can only be
+// built for, nil for all.
+func (h *Header) ExclusiveArch() []string { return h.Strings(TagExclusiveArch) }
+
 // CheckNames refuses a package whose name, version, release, architecture or source
 // package could not safely be part of a file name: missing, with a '/' or a
 // control character, or starting with a '.'. Callers that make file names from

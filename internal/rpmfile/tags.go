@@ -39,6 +39,8 @@ const (
 	TagConflictFlags     Tag = 1053
 	TagConflictName      Tag = 1054
 	TagConflictVersion   Tag = 1055
+	TagExcludeArch       Tag = 1059
+	TagExclusiveArch     Tag = 1061
 	TagChangelogTime     Tag = 1080
 	TagChangelogName     Tag = 1081
 	TagChangelogText     Tag = 1082

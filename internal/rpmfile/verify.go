@@ -39,6 +39,18 @@ func Verify(ctx context.Context, path string) error {
 	return withPath(v.checkPayload(ctx, f), path)
 }
 
+// VerifyHeader checks the main header against the digests that the signature header
+// has of it, without looking at the payload. The error is an *Error; one that
+// wraps ErrNoDigest where there is none of the header alone, as in packages older
+// than rpm 4.
+func (p *Package) VerifyHeader() error {
+	v := &verifier{pkg: p}
+	if !p.Signature.Has(SigTagSHA3) && !p.Signature.Has(SigTagSHA256) && !p.Signature.Has(SigTagSHA1) {
+		return &Error{Offset: p.HeaderStart, Part: "header", Err: ErrNoDigest, Detail: "the package has no digest of it"}
+	}
+	return v.checkHeader()
+}
+
 type verifier struct {
 	pkg      *Package
 	fileSize int64

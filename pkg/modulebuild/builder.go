@@ -78,6 +78,11 @@ type Package struct {
 	Label     string         `json:"label"`                // MODULARITYLABEL tag
 	SHA256    string         `json:"sha256"`               // of the file, lower-case hex
 	Size      int64          `json:"size"`                 // of the file in bytes
+
+	// Of source packages: the architectures that they say they are not, or only,
+	// built for; macros of a spec file are expanded.
+	ExcludeArch   []string `json:"exclude_arch,omitempty"`
+	ExclusiveArch []string `json:"exclusive_arch,omitempty"`
 }
 
 // A Result is what a build has made.

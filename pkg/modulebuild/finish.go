@@ -27,36 +27,97 @@ type FinishOptions struct {
 	// SourceURL, of the form https://host/path?#ref, and Commit are where the
 	// document is from, where that is git.
 	SourceURL, Commit string
+	// Requires are the modules that it was built with, by name; for
+	// [Plan.Expanded] alone.
+	Requires map[string]Required
 }
 
-// Finish makes the module's metadata out of what was built. The rules, which
-// package is part of the module above all, are those of the Module Build
-// Service.
+// A Required is a module that this one was built with, as it stands in a build
+// system.
+type Required struct {
+	Stream  string
+	Version string // digits
+	Context string
+	Ref     string // commit of its source; may be empty
+	Tag     string // where its packages are
+}
+
+// Finish makes the module's metadata out of what was built on one machine, for
+// its architecture. The rules, which package is part of the module above all, are
+// those of the Module Build Service.
 func (p *Plan) Finish(outcomes []Outcome, opts FinishOptions) (*Finished, error) {
-	packages, err := p.modulePackages(outcomes)
+	return p.finish(outcomes, opts, nil, p.Identity.Arch, p.finishedXMD(opts))
+}
+
+// FinishArch makes the module's metadata for one of the architectures that were
+// built for, by the rules of the Module Build Service
+// (module_build_service/builder/KojiContentGenerator.py): the packages of the
+// architecture, those without one unless their source package excludes it, and
+// of architectures that run on it those of components that ask for multilib. What
+// the build system knows of the module, xmd.mbs, is left out: that is in
+// [Plan.Expanded].
+//
+// arch is an architecture as Koji's tags have it, for example "x86_64" or "i686".
+func (p *Plan) FinishArch(outcomes []Outcome, arch string, opts FinishOptions) (*Finished, error) {
+	return p.finish(outcomes, opts, newArchRule(arch), documentArch(arch), p.ownXMD())
+}
+
+func (p *Plan) finish(outcomes []Outcome, opts FinishOptions, rule *archRule, arch string, xmd *modulemd.Node) (*Finished, error) {
+	packages, err := p.modulePackages(outcomes, rule)
 	if err != nil {
 		return nil, err
 	}
-	s := *p.Doc
-	s.Name, s.Stream = p.Identity.Name, modulemd.StreamName(p.Identity.Stream)
-	s.Version, s.Context, s.Arch = p.Identity.Version, p.Identity.Context, p.Identity.Arch
-	s.Dependencies = p.Dependencies
+	s := p.identified(outcomes)
+	s.Arch = arch
 	s.Components.RPMs = finishedComponents(p.Doc.Components.RPMs)
-	s.XMD = p.finishedXMD(opts)
-	s.Artifacts = modulemd.Artifacts{}
-	s.Filter = p.finishedFilter(outcomes)
+	s.XMD = xmd
 	licenses := map[string]bool{}
 	for _, pkg := range packages {
 		s.Artifacts.RPMs = append(s.Artifacts.RPMs, artifact(pkg))
 		if pkg.SourceRPM != "" && pkg.License != "" {
-			licenses[pkg.License] = true
+			licenses[strings.ToValidUTF8(pkg.License, "\uFFFD")] = true
 		}
 	}
 	s.License.Content = slices.Sorted(maps.Keys(licenses))
-	f := &Finished{Stream: &s, Packages: packages}
-	f.Warnings = p.unmetNames(outcomes, packages)
+	f := &Finished{Stream: s, Packages: packages}
+	f.Warnings = p.unmetNames(outcomes, packages, rule)
 	f.Defaults, err = p.defaults(opts)
 	return f, err
+}
+
+// Expanded gives the document for one context with everything that was decided
+// about it, and in xmd.mbs where its sources and the modules that it was built
+// with are from. It has neither packages nor an architecture: that is what the
+// Module Build Service keeps as modulemd.txt.
+func (p *Plan) Expanded(outcomes []Outcome, opts FinishOptions) *modulemd.Stream {
+	s := p.identified(outcomes)
+	xmd := p.finishedXMD(opts)
+	requires := modulemd.NewMap()
+	for _, name := range slices.Sorted(maps.Keys(opts.Requires)) {
+		r := opts.Requires[name]
+		m := modulemd.NewMap().Set("stream", modulemd.NewText(r.Stream)).Set("version", modulemd.NewText(r.Version)).
+			Set("context", modulemd.NewText(r.Context)).Set("koji_tag", modulemd.NewText(r.Tag))
+		if r.Ref != "" {
+			m.Set("ref", modulemd.NewText(r.Ref))
+		}
+		requires.Set(name, m)
+	}
+	xmd.Get("mbs").Set("buildrequires", requires).Set("mse", modulemd.NewBool(true))
+	s.XMD = xmd
+	return s
+}
+
+// identified gives a copy of the document under its identity, without anything
+// that says what was built.
+func (p *Plan) identified(outcomes []Outcome) *modulemd.Stream {
+	s := *p.Doc
+	s.Name, s.Stream = p.Identity.Name, modulemd.StreamName(p.Identity.Stream)
+	s.Version, s.Context, s.Arch = p.Identity.Version, p.Identity.Context, ""
+	s.Dependencies = p.Dependencies
+	s.Filter = p.finishedFilter(outcomes)
+	s.Artifacts = modulemd.Artifacts{}
+	s.License.Content = nil
+	return &s
 }
 
 // artifact is what a package is called in the list of artifacts. In repodata, with
@@ -67,114 +128,6 @@ func artifact(pkg Package) modulemd.NEVRA {
 		nevra.Arch = "src"
 	}
 	return nevra
-}
-
-// modulePackages filters: out go packages that the document's filter names,
-// those of components that are only for building, debug packages of what is
-// out, and source packages of which nothing is left.
-func (p *Plan) modulePackages(outcomes []Outcome) ([]Package, error) {
-	all, err := p.builtPackages(outcomes)
-	if err != nil {
-		return nil, err
-	}
-	filter := map[string]bool{}
-	for _, name := range p.Doc.Filter {
-		filter[name] = true
-	}
-	binaries := map[string]bool{} // names of all that was built
-	for i, c := range p.Components {
-		for _, pkg := range outcomes[i].Packages {
-			if pkg.SourceRPM == "" {
-				continue
-			}
-			binaries[pkg.NEVRA.Name] = true
-			if c.Doc.BuildOnly {
-				filter[pkg.NEVRA.Name] = true
-			}
-		}
-	}
-	passes := func(pkg Package) bool {
-		return !filter[pkg.NEVRA.Name] && p.listed(pkg)
-	}
-	in := map[string]bool{}      // names of packages that are part of the module
-	sources := map[string]bool{} // file names of source packages that something is built from
-	keep := func(pkg Package) {
-		in[pkg.NEVRA.Name] = true
-		sources[pkg.SourceRPM] = true
-	}
-	for _, pkg := range all {
-		if _, debug := debugOf(pkg.NEVRA.Name); pkg.SourceRPM != "" && !debug && passes(pkg) {
-			keep(pkg)
-		}
-	}
-	withBinaries := maps.Clone(sources)
-	for _, pkg := range all {
-		main, debug := debugOf(pkg.NEVRA.Name)
-		// foo-debugsource goes with its source package even where no package is
-		// called foo.
-		if debug && passes(pkg) && (in[main] || !binaries[main] && withBinaries[pkg.SourceRPM]) {
-			keep(pkg)
-		}
-	}
-	return slices.DeleteFunc(all, func(pkg Package) bool {
-		if pkg.SourceRPM == "" {
-			return !sources[pkg.NEVRA.Filename()]
-		}
-		return !in[pkg.NEVRA.Name] || !passes(pkg)
-	}), nil
-}
-
-// builtPackages gives all packages sorted by NEVRA. Where two components have
-// built the same one, that of the later component counts; without an order
-// between them it is an error.
-func (p *Plan) builtPackages(outcomes []Outcome) ([]Package, error) {
-	number := map[string]int{}
-	byName := map[string]Package{}
-	for i, o := range outcomes {
-		for _, pkg := range o.Packages {
-			id := pkg.NEVRA.String()
-			if other, ok := number[id]; ok && !slices.Contains(p.Graph.AllBefore(i), other) {
-				return nil, &BuildError{Component: o.Component, Err: fmt.Errorf(
-					"component %s has built %s as well: leave one of them out, or say which comes later", p.Components[other].Name, id)}
-			}
-			number[id], byName[id] = i, pkg
-		}
-	}
-	packages := make([]Package, 0, len(byName))
-	for _, id := range slices.Sorted(maps.Keys(byName)) {
-		packages = append(packages, byName[id])
-	}
-	return packages, nil
-}
-
-// listed applies the whitelist, which names the source packages that are part of
-// the module; without one all are.
-func (p *Plan) listed(pkg Package) bool {
-	whitelist := p.Doc.BuildOpts.RPMs.Whitelist
-	return len(whitelist) == 0 || slices.Contains(whitelist, sourceName(pkg))
-}
-
-// sourceName is the name of the source package, less version, release and arch.
-func sourceName(pkg Package) string {
-	if pkg.SourceRPM == "" {
-		return pkg.NEVRA.Name
-	}
-	name := pkg.SourceRPM
-	for range 2 {
-		if i := strings.LastIndexByte(name, '-'); i >= 0 {
-			name = name[:i]
-		}
-	}
-	return name
-}
-
-func debugOf(name string) (main string, debug bool) {
-	for _, suffix := range []string{"-debuginfo", "-debugsource"} {
-		if main, ok := strings.CutSuffix(name, suffix); ok {
-			return main, true
-		}
-	}
-	return "", false
 }
 
 // finishedComponents leaves out where this build got its sources from: that is
@@ -221,11 +174,19 @@ func (p *Plan) finishedXMD(opts FinishOptions) *modulemd.Node {
 		mbs.Set("scmurl", modulemd.NewText(pinURL(opts.SourceURL, opts.Commit)))
 	}
 	mbs.Set("rpms", rpms)
+	return p.ownXMD().Set("mbs", mbs)
+}
+
+// ownXMD gives a copy of the document's xmd less the block "mbs", which is never
+// the packager's.
+func (p *Plan) ownXMD() *modulemd.Node {
 	xmd := modulemd.NewMap()
 	for _, key := range p.Doc.XMD.Keys() {
-		xmd.Set(key, p.Doc.XMD.Get(key)) // the document's own stays as it is
+		if key != "mbs" {
+			xmd.Set(key, p.Doc.XMD.Get(key))
+		}
 	}
-	return xmd.Set("mbs", mbs)
+	return xmd
 }
 
 // pinURL puts the commit where a source URL, https://host/path?#ref, has the ref.
@@ -239,11 +200,15 @@ func pinURL(url, commit string) string {
 
 // unmetNames warns of names in api, profiles and filter behind which there is no
 // package.
-func (p *Plan) unmetNames(outcomes []Outcome, packages []Package) []string {
-	built, published := map[string]bool{}, map[string]bool{}
+func (p *Plan) unmetNames(outcomes []Outcome, packages []Package, rule *archRule) []string {
+	built, here, published := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, o := range outcomes {
+		source := sourceOf(o)
 		for _, pkg := range o.Packages {
 			built[pkg.NEVRA.Name] = true
+			if pkg.SourceRPM == "" || p.fits(rule, pkg, source) {
+				here[pkg.NEVRA.Name] = true
+			}
 		}
 	}
 	for _, pkg := range packages {
@@ -256,8 +221,10 @@ func (p *Plan) unmetNames(outcomes []Outcome, packages []Package) []string {
 		for _, name := range slices.Sorted(slices.Values(names)) {
 			switch {
 			case have[name]:
-			case built[name]:
+			case here[name]:
 				warnings = append(warnings, fmt.Sprintf("%s names %s, which is built but filtered out of the module", where, name))
+			case built[name]:
+				warnings = append(warnings, fmt.Sprintf("%s names %s, which is built for other architectures only", where, name))
 			default:
 				warnings = append(warnings, fmt.Sprintf("%s names %s, which no component has built", where, name))
 			}
