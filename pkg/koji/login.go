@@ -55,10 +55,18 @@ func (c *Client) LoginCertificate(ctx context.Context, cert tls.Certificate) (*S
 	})
 }
 
+// Authorize adds to the HTTP request of a login what the server wants to see. What
+// it returns looks at the header of the reply, before anything in that reply is
+// believed; nil for nothing to look at.
+//
+// An error with a method Temporary() bool that says so is tried again, as if the
+// hub had not answered.
+type Authorize func(*http.Request) (verify func(http.Header) error, err error)
+
 // LoginHTTP logs in by what authorize adds to the login's HTTP request, a header
 // "Authorization: Negotiate …" for example; over https:// only. It is called for
-// each attempt and each renewal.
-func (c *Client) LoginHTTP(ctx context.Context, authorize func(*http.Request) error) (*Session, error) {
+// each attempt and each renewal. Package kerberos has one.
+func (c *Client) LoginHTTP(ctx context.Context, authorize Authorize) (*Session, error) {
 	if err := c.needHTTPS(); err != nil {
 		return nil, err
 	}

@@ -81,26 +81,64 @@ func TestLoginHTTP(t *testing.T) {
 	h := newFakeHub(t)
 	conf := h.overTLS()
 	c := h.client(Options{TLS: conf})
-	asked := 0
-	s, err := c.LoginHTTP(t.Context(), func(r *http.Request) error {
+	asked, looked := 0, 0
+	s, err := c.LoginHTTP(t.Context(), func(r *http.Request) (func(http.Header) error, error) {
 		asked++
 		r.Header.Set("Authorization", "Negotiate abc")
-		return nil
+		return func(h http.Header) error {
+			looked++
+			if h.Get("Content-Type") == "" {
+				t.Error("not the header of the reply")
+			}
+			return nil
+		}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	h.trouble(trouble{"change", "expire"})
-	if err := s.Call(t.Context(), "change", nil, "x"); err != nil || asked != 2 {
-		t.Errorf("renewed: %v, asked %d times", err, asked)
+	if err := s.Call(t.Context(), "change", nil, "x"); err != nil || asked != 2 || looked != 2 {
+		t.Errorf("renewed: %v, asked %d times, looked %d times", err, asked, looked)
 	}
-	noTicket := errors.New("no ticket")
-	var call *CallError
-	if _, err := c.LoginHTTP(t.Context(), func(*http.Request) error { return noTicket }); !errors.Is(err, noTicket) || !errors.As(err, &call) || call.Attempts != 1 {
-		t.Errorf("without a ticket: %v", err)
+	negotiate := func(r *http.Request) { r.Header.Set("Authorization", "Negotiate abc") }
+	noTicket, liar := errors.New("no ticket"), errors.New("not the hub")
+	tests := map[string]struct {
+		authorize Authorize
+		want      error
+		attempts  int
+	}{
+		"without a ticket": {func(*http.Request) (func(http.Header) error, error) { return nil, noTicket }, noTicket, 1},
+		"refused":          {func(*http.Request) (func(http.Header) error, error) { return nil, nil }, ErrAuth, 1},
+		"a hub that is another": {func(r *http.Request) (func(http.Header) error, error) {
+			negotiate(r)
+			return func(http.Header) error { return liar }, nil
+		}, liar, 1},
 	}
-	if _, err := c.LoginHTTP(t.Context(), func(*http.Request) error { return nil }); !errors.Is(err, ErrAuth) {
-		t.Errorf("refused: %v", err)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s, err := c.LoginHTTP(t.Context(), test.authorize)
+			var call *CallError
+			if s != nil || !errors.Is(err, test.want) || !errors.As(err, &call) || call.Attempts != test.attempts {
+				t.Errorf("got %v, %v; want %v after %d attempts", s, err, test.want, test.attempts)
+			}
+		})
 	}
+	late := 0
+	s, err = c.LoginHTTP(t.Context(), func(r *http.Request) (func(http.Header) error, error) {
+		negotiate(r)
+		if late++; late < 3 {
+			return nil, later{noTicket}
+		}
+		return nil, nil
+	})
+	if err != nil || late != 3 {
+		t.Fatalf("a ticket that comes later: %v, asked %d times", err, late)
+	}
+	s.Close()
 }
+
+// later is an error that goes away.
+type later struct{ error }
+
+func (later) Temporary() bool { return true }

@@ -346,7 +346,7 @@ func TestNewRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.LoginHTTP(t.Context(), func(*http.Request) error { return nil }); err == nil {
+	if _, err := c.LoginHTTP(t.Context(), func(*http.Request) (func(http.Header) error, error) { return nil, nil }); err == nil {
 		t.Error("login by HTTP authorization without TLS")
 	}
 }

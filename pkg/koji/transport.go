@@ -26,8 +26,8 @@ type request struct {
 	query       url.Values
 	contentType string
 	body        []byte
-	authorize   func(*http.Request) error // adds what a login by HTTP needs; may be nil
-	http        *http.Client              // instead of the session's; may be nil
+	authorize   Authorize    // adds what a login by HTTP needs; may be nil
+	http        *http.Client // instead of the session's; may be nil
 }
 
 // credentials are what a request is sent with. The zero value is nobody's.
@@ -94,9 +94,9 @@ func (s *Session) send(ctx context.Context, r *request, cred credentials) (resul
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
-	req, err := s.newHTTPRequest(traced, r, cred)
+	req, verify, err := s.newHTTPRequest(traced, r, cred)
 	if err != nil {
-		return nil, false, &finalError{err}
+		return nil, false, err
 	}
 	client := s.http
 	if r.http != nil {
@@ -110,6 +110,11 @@ func (s *Session) send(ctx context.Context, r *request, cred credentials) (resul
 	if resp.StatusCode != http.StatusOK {
 		return nil, true, httpError(resp)
 	}
+	if verify != nil {
+		if err := verify(resp.Header); err != nil {
+			return nil, true, &finalError{fmt.Errorf("verifying the reply to the login: %w", err)}
+		}
+	}
 	s.noteVersion(resp.Header.Get("Koji-Version"))
 	limit := s.client.opts.MaxReply
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
@@ -122,13 +127,13 @@ func (s *Session) send(ctx context.Context, r *request, cred credentials) (resul
 
 var errAttemptTimeout = errors.New("no reply within the time for one attempt")
 
-func (s *Session) newHTTPRequest(ctx context.Context, r *request, cred credentials) (*http.Request, error) {
+func (s *Session) newHTTPRequest(ctx context.Context, r *request, cred credentials) (*http.Request, func(http.Header) error, error) {
 	u := *s.client.hub
 	u.Path += r.path
 	u.RawQuery = r.query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(r.body))
 	if err != nil {
-		return nil, err
+		return nil, nil, &finalError{err}
 	}
 	req.Header.Set("Content-Type", r.contentType)
 	req.Header.Set("User-Agent", s.client.opts.UserAgent)
@@ -143,12 +148,19 @@ func (s *Session) newHTTPRequest(ctx context.Context, r *request, cred credentia
 			req.Header.Set("Koji-Callnum", num)
 		}
 	}
-	if r.authorize != nil {
-		if err := r.authorize(req); err != nil {
-			return nil, fmt.Errorf("authorizing the login: %w", err)
-		}
+	if r.authorize == nil {
+		return req, nil, nil
 	}
-	return req, nil
+	verify, err := r.authorize(req)
+	if err != nil {
+		err = fmt.Errorf("authorizing the login: %w", err)
+		var t interface{ Temporary() bool }
+		if !errors.As(err, &t) || !t.Temporary() {
+			err = &finalError{err}
+		}
+		return nil, nil, err
+	}
+	return req, verify, nil
 }
 
 func (s *Session) noteVersion(v string) {
