@@ -37,12 +37,16 @@ except ImportError:  # the tests of what needs no Koji
 CONFIG_FILE = '/etc/kojid/plugins/module_build.conf'
 # what the engine says with its exit code
 RESULT, FAULT, EXPIRED = 0, 1, 75
+# how it ends when told to, as a shell has it too
+TOLD = (130, 143, -signal.SIGINT, -signal.SIGTERM)
 # how far the session's counter moves on with each run: no engine makes that many calls
 CALLS = 1000000
 # runs that end before so many seconds count as without progress, and so many in a row are enough
 PROGRESS_SECONDS, IDLE_RUNS = 15, 10
 # seconds that an engine has to end in when told to
 GRACE = 6
+# kojid, on its way out, tells the engine some seconds before it tells its handler
+TOLD_SECONDS = 10
 MAX_ANSWER = 4 << 20  # as the hub's MaxRequestLength, through which a result must go
 MAX_LOG = 4 << 20
 UPLOAD = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_+%=,~.-]*(/[A-Za-z0-9_][A-Za-z0-9_+%=,~.-]*)+')
@@ -236,13 +240,17 @@ class ModuleBuildTask(BaseTaskHandler):
             reserved = self.session.host.moduleReserve(self.id)
             pin = reserved['pin'] if reserved else None
             if not reserved:
-                for child in self.session.getTaskChildren(self.id, request=True):
-                    if child['method'] == 'moduleContext' and not pin:
-                        pin = child['request'][0].get('pin')
+                for child in self._children(params):
+                    if child['method'] == 'moduleContext':
+                        pin = pin or child['request'][0].get('pin')
         source = (pin or {}).get('source') or params.get('source')
         if not isinstance(source, str):
             raise koji.ParameterError('task %s says no source' % self.id)
         return source
+
+    def _children(self, params):
+        tasks = [self.id, (params.get('opts') or {}).get('resume')]
+        return [child for task in tasks if task for child in self.session.getTaskChildren(task, request=True)]
 
     def _fetch(self, source, params):
         """Where the module's source is on this machine, and how to fetch the very same again."""
@@ -302,8 +310,10 @@ class ModuleBuildTask(BaseTaskHandler):
                 fault = answer['fault']
                 raise koji.convertFault(koji.Fault(fault['code'], fault['message']))
             idle = idle + 1 if time.monotonic() - begun < PROGRESS_SECONDS else 0
-            if status not in (EXPIRED, -signal.SIGKILL) or idle >= IDLE_RUNS:
+            if status not in (EXPIRED, -signal.SIGKILL) + TOLD or idle >= IDLE_RUNS:
                 self._crashed(engine, status)
+            if status in TOLD:
+                time.sleep(TOLD_SECONDS)
             self.logger.warning('%s %s: starting it again', engine, describe_status(status))
 
     def _run_once(self, engine, params, source):
