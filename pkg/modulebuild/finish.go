@@ -205,8 +205,11 @@ func (p *Plan) unmetNames(outcomes []Outcome, packages []Package, rule *archRule
 	for _, o := range outcomes {
 		source := sourceOf(o)
 		for _, pkg := range o.Packages {
+			if pkg.SourceRPM == "" {
+				continue // these lists name packages that get installed
+			}
 			built[pkg.NEVRA.Name] = true
-			if pkg.SourceRPM == "" || p.fits(rule, pkg, source) {
+			if p.fits(rule, pkg, source) {
 				here[pkg.NEVRA.Name] = true
 			}
 		}
