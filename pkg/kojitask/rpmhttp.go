@@ -115,6 +115,7 @@ func (f *remoteFile) Read(p []byte) (int, error) {
 		f.drop()
 		switch {
 		case err == io.EOF && f.left == 0: // the piece is complete
+			f.piece = min(2*f.piece, largestPiece)
 		case err == io.EOF && f.left < 0 && f.size < 0: // nobody said how long it is
 			return 0, io.EOF
 		default:
@@ -150,7 +151,6 @@ func (f *remoteFile) request() error {
 	req.Header.Set("User-Agent", "kojimod/1")
 	req.Header.Set("Accept-Encoding", "identity") // ranges are of the file as it is
 	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", f.offset, f.offset+f.piece-1))
-	f.piece = min(2*f.piece, largestPiece)
 	resp, err := f.client.Do(req)
 	if err != nil {
 		cancel()
