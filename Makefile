@@ -2,7 +2,8 @@
 # make demo   installs what is missing, builds the sample module, shows it
 # make test   installs what the tests need and runs them
 # make test-koji  tests the client against the Koji that KOJI_TEST_HUB,
-#             KOJI_TEST_USER and KOJI_TEST_PASSWORD name (see pkg/koji/live_test.go)
+#             KOJI_TEST_USER and KOJI_TEST_PASSWORD name; each live_test.go below
+#             pkg/koji says what else can be named
 # make lint   gofmt, go vet, staticcheck
 # make bench  runs the benchmarks
 # make fuzz   runs each fuzz target for FUZZTIME
@@ -37,7 +38,7 @@ test: check-go
 
 test-koji: check-go
 	@test -n "$$KOJI_TEST_HUB" || { echo "set KOJI_TEST_HUB, KOJI_TEST_USER and KOJI_TEST_PASSWORD" >&2; exit 1; }
-	$(GO) test -race -count=1 -v -run '^TestLive' $(TESTFLAGS) ./pkg/koji/
+	$(GO) test -race -count=1 -v -run '^TestLive' $(TESTFLAGS) ./pkg/koji/...
 
 lint: check-go
 	@echo "gofmt -l ."; out=$$(gofmt -l .); \

@@ -24,6 +24,8 @@ import (
 //	KOJI_TEST_TARGET    a build target whose tags have builds
 //	KOJI_TEST_TLS_HUB, KOJI_TEST_CERT, KOJI_TEST_CA
 //	KOJI_TEST_RENEWAL   the hub's SessionRenewalTimeout, in minutes
+//
+// Logins by Kerberos are tested in package kerberos.
 func live(t *testing.T) (c *Client, user, password string) {
 	t.Helper()
 	hub := os.Getenv("KOJI_TEST_HUB")
