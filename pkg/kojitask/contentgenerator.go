@@ -246,7 +246,7 @@ func (w *importWriter) build(document string) cgBuild {
 // them, and so its packages are not listed: what made them is this program.
 func (w *importWriter) buildroot() cgBuildroot {
 	host := thisHost()
-	version := toolVersion()
+	version := cmp.Or(w.in.Version, toolVersion())
 	return cgBuildroot{
 		ID: buildroot, Host: host,
 		Generator: cgTool{Name: cmp.Or(w.in.Generator, defaultGenerator), Version: version},

@@ -40,7 +40,12 @@ type finishInput struct {
 	Requires  map[string]requiredModule
 	BuildLog  string // path of the task's log; empty for none
 	Generator string // the hub's name of the content generator; empty for the usual one
+	Version   string // of this program; empty: as it was built
 	Scratch   bool   // nothing is imported
+
+	// DefaultProfiles are those that the document marks; empty: see
+	// modulebuild.FinishOptions.
+	DefaultProfiles []string
 }
 
 // A finishedModule is what the hub is asked to publish.
@@ -52,7 +57,7 @@ type finishedModule struct {
 }
 
 func (in *finishInput) options() modulebuild.FinishOptions {
-	opts := modulebuild.FinishOptions{Commit: in.Commit, Requires: in.Requires}
+	opts := modulebuild.FinishOptions{Commit: in.Commit, Requires: in.Requires, DefaultProfiles: in.DefaultProfiles}
 	if in.Commit != "" {
 		opts.SourceURL = in.Source
 	}
