@@ -76,17 +76,20 @@ module's metadata in it.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newBuildCmd(umask), newPlanCmd())
+	root.AddCommand(newBuildCmd(umask), newPlanCmd(), newTaskCmd())
 	err := root.ExecuteContext(ctx)
 	code := exitCode(ctx, err)
-	if err != nil && !errors.As(err, new(reportedError)) {
+	if err != nil && !errors.As(err, new(reportedError)) && !errors.As(err, new(exitError)) {
 		sayError(ctx, stderr, err)
 	}
 	return code
 }
 
 func exitCode(ctx context.Context, err error) int {
+	var exit exitError
 	switch {
+	case errors.As(err, &exit):
+		return int(exit)
 	case err == nil:
 		return exitBuilt
 	case ctx.Err() != nil:

@@ -182,3 +182,31 @@ func (a advert) find(ref string) (advertised, bool) {
 	}
 	return advertised{}, false
 }
+
+// ResolveCommit asks the remote which commit url's ref names, and fetches nothing
+// but where the ref is an abbreviated id. A full id is taken for granted. workDir
+// is for git's own files.
+func ResolveCommit(ctx context.Context, url GitURL, workDir string, o Options) (string, error) {
+	if isCommitID(url.Ref) {
+		return url.Ref, nil
+	}
+	g, err := newGit(workDir, o.Log, o.Stall)
+	if err != nil {
+		return "", err
+	}
+	adv, err := g.lsRemote(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	found, ok := adv.find(url.Ref)
+	switch {
+	case ok:
+		return found.commit, nil
+	case url.Ref != "" && isShortID(url.Ref):
+		pin, err := g.pinShort(ctx, url, adv.idLength)
+		return pin.commit, err
+	case url.Ref == "":
+		return "", badInput("", url.String(), "the repository has no HEAD; name a branch, tag or commit", nil)
+	}
+	return "", noRef(url)
+}

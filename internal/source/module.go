@@ -82,7 +82,7 @@ func openRemote(ctx context.Context, u GitURL, workDir string, o Options) (*Modu
 		return nil, err
 	}
 	m := &Module{
-		Name: u.name(), Stream: pin.branch, URL: u.String(), Commit: pin.commit,
+		Name: u.Name(), Stream: pin.branch, URL: u.String(), Commit: pin.commit,
 		Clean: true, Remote: u.Scheme != "file",
 	}
 	err = g.withClone(ctx, u, len(pin.commit), func(c *clone) error {

@@ -46,8 +46,8 @@ func (u GitURL) base() string {
 	return u.Remote
 }
 
-// name is the repository's or subdirectory's base name without ".git".
-func (u GitURL) name() string {
+// Name is the repository's or subdirectory's base name without ".git".
+func (u GitURL) Name() string {
 	if u.Subdir != "" {
 		return path.Base(u.Subdir)
 	}

@@ -72,6 +72,21 @@ func (s *Session) BuildByID(ctx context.Context, id int64) (Build, error) {
 	return lookup[Build](ctx, s, "getBuild", id)
 }
 
+// TaskBuilds returns the builds that a task has made. Their Extra is not there.
+func (s *Session) TaskBuilds(ctx context.Context, task int64) ([]Build, error) {
+	var reply []any
+	if err := s.Call(ctx, "listBuilds", &reply, Named{"taskID": task}); err != nil {
+		return nil, err
+	}
+	for _, b := range reply {
+		if m, ok := b.(map[string]any); ok {
+			m["id"] = m["build_id"] // as other calls have it
+		}
+	}
+	var builds []Build
+	return builds, put("listBuilds", &builds, reply)
+}
+
 // lookup calls a method that returns nil for what does not exist.
 func lookup[T any](ctx context.Context, s *Session, method string, args ...any) (T, error) {
 	var found *T

@@ -78,13 +78,13 @@ func chooseStreams(requires map[string][]string, wanted map[string]string, hostP
 		streams := requires[module]
 		switch want, ok := wanted[module]; {
 		case ok:
-			if !admits(streams, want) {
+			if !Admits(streams, want) {
 				return nil, fmt.Errorf("%s:%s is asked for, but the document builds with %s", module, want, describeStreams(module, streams))
 			}
 			chosen[module] = want
 		case len(streams) == 1 && !strings.HasPrefix(streams[0], "-"):
 			chosen[module] = streams[0]
-		case module == PlatformModule && hostPlatform != "" && admits(streams, hostPlatform):
+		case module == PlatformModule && hostPlatform != "" && Admits(streams, hostPlatform):
 			chosen[module] = hostPlatform
 		default:
 			option := "--enable"
@@ -98,9 +98,9 @@ func chooseStreams(requires map[string][]string, wanted map[string]string, hostP
 	return chosen, nil
 }
 
-// admits tells whether a list of streams allows one: an empty list allows all, a
+// Admits tells whether a list of streams allows one: an empty list allows all, a
 // list of negative ones all others.
-func admits(streams []string, stream string) bool {
+func Admits(streams []string, stream string) bool {
 	if len(streams) == 0 || slices.Contains(streams, stream) {
 		return true
 	}

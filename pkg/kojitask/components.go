@@ -1,0 +1,170 @@
+package kojitask
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kojimod/kojimod/pkg/koji"
+	"github.com/kojimod/kojimod/pkg/modulebuild"
+)
+
+// maxChain bounds how many module builds may resume one another.
+const maxChain = 100
+
+// findResumed lists the tasks that this build goes on from, the newest first, with
+// those of their contexts.
+func (m *module) findResumed(ctx context.Context) error {
+	next := m.params.Resume
+	for range maxChain {
+		m.hub.calls.Add(1)
+		t, err := m.hub.Task(ctx, next)
+		if err != nil {
+			return fmt.Errorf("task %d, which is to be resumed: %w", next, err)
+		}
+		m.resumed = append(m.resumed, t)
+		var p Parameters
+		if len(t.Request) != 1 || decodeInto(t.Request[0], &p) != nil {
+			return fmt.Errorf("task %d, which is to be resumed, is no module build", next)
+		}
+		if p.Opts == nil || p.Opts.Resume == 0 || p.Opts.Resume == next {
+			return nil
+		}
+		next = p.Opts.Resume
+	}
+	return fmt.Errorf("more than %d module builds resume one another", maxChain)
+}
+
+// newBuilder looks at what is there already, of earlier runs and of tasks that are
+// resumed.
+func (m *module) newBuilder(ctx context.Context) error {
+	b := &builder{
+		hub: m.hub, kids: m.kids, story: m.story, sources: m.pin.Components, distTag: m.plan.Identity.DistTag,
+		paths: m.paths(), keepGoing: m.params.KeepGoing, earlier: map[string]earlierBuild{},
+		inTag: map[int64]bool{}, built: map[string]*component{},
+	}
+	b.rpms = &rpmReader{hub: m.hub, topdir: m.req.TopDir, topurl: m.req.TopURL}
+	b.slots = newSlots(m.hub, m.req.MaxJobs, m.opts.Now)
+	m.hub.calls.Add(1)
+	own, err := m.hub.Children(ctx, m.hub.task)
+	if err != nil {
+		return fmt.Errorf("looking for what earlier runs have started: %w", err)
+	}
+	for _, t := range m.resumed {
+		if err := b.addResumed(ctx, t.ID, true); err != nil {
+			return err
+		}
+	}
+	events := map[int64]int64{}
+	if len(own) > 0 || len(m.resumed) > 0 {
+		m.hub.calls.Add(1)
+		tagged, err := m.hub.ListTagged(ctx, m.tags.Tag, koji.TaggedQuery{})
+		if err != nil {
+			return fmt.Errorf("looking at what the module's tag holds: %w", err)
+		}
+		for _, build := range tagged {
+			events[build.ID], b.inTag[build.ID] = build.TagEvent, true
+		}
+	}
+	b.add(own, true)
+	if b.repos, err = newBuildRepos(ctx, m.hub, m.kids, m.tags.BuildTag, m.story, own, events); err != nil {
+		return err
+	}
+	m.builder = b
+	return nil
+}
+
+// add notes the build tasks among the children of a module task. What is known
+// already is newer.
+func (b *builder) add(kids []koji.Task, own bool) {
+	slices.SortFunc(kids, func(x, y koji.Task) int { return cmp.Compare(y.ID, x.ID) })
+	for _, t := range kids {
+		if t.Method != "build" || t.Label == nil {
+			continue
+		}
+		name, ok := strings.CutPrefix(*t.Label, buildLabel)
+		if _, known := b.earlier[name]; ok && (own || !known) {
+			b.earlier[name] = earlierBuild{t, own}
+		}
+	}
+}
+
+// addResumed notes what a task that is resumed has built, with its contexts.
+func (b *builder) addResumed(ctx context.Context, id int64, root bool) error {
+	b.hub.calls.Add(1)
+	kids, err := b.hub.Children(ctx, id)
+	if err != nil {
+		return fmt.Errorf("looking at what task %d has built: %w", id, err)
+	}
+	b.add(slices.DeleteFunc(slices.Clone(kids), func(t koji.Task) bool { return t.State != koji.TaskClosed }), false)
+	for _, t := range kids {
+		if root && t.Method == methodContext {
+			if err := b.addResumed(ctx, t.ID, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// buildComponents builds what the plan lists.
+func (m *module) buildComponents(ctx context.Context) ([]modulebuild.Outcome, error) {
+	engine := modulebuild.Engine{
+		Builder: m.builder, Slots: len(m.plan.Components), KeepGoing: m.params.KeepGoing,
+		Observe: m.observe, Now: m.opts.Now,
+	}
+	m.story.printf("%d components; as many are built at once as the builders have places for", len(m.plan.Components))
+	outcomes, err := engine.Run(ctx, m.plan)
+	m.story.raw(table(outcomes))
+	return outcomes, err
+}
+
+func (m *module) observe(e modulebuild.Event) {
+	switch e.State {
+	case modulebuild.Built, modulebuild.TakenOver, modulebuild.NotBuilt:
+		m.story.printf("%s: %s%s", e.Component, e.State, because(e.State, e.Reason))
+	case modulebuild.Failed:
+		err := e.Err
+		var failed *modulebuild.BuildError
+		if errors.As(err, &failed) {
+			err = failed.Err
+		}
+		m.story.printf("%s: failed: %v", e.Component, err)
+	}
+}
+
+func because(s modulebuild.State, reason string) string {
+	if s == modulebuild.Built || reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+// table is the components at the end.
+func table(outcomes []modulebuild.Outcome) string {
+	width := len("component")
+	for _, o := range outcomes {
+		width = max(width, len(o.Component))
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "\n%-*s  %-10s  %9s  %s\n", width, "component", "state", "took", "packages")
+	for _, o := range outcomes {
+		took := "-"
+		if !o.Started.IsZero() && !o.Ended.IsZero() {
+			took = strings.TrimPrefix(elapsed(o.Ended.Sub(o.Started)), "+")
+		}
+		fmt.Fprintf(&text, "%-*s  %-10s  %9s  %d\n", width, o.Component, o.State, took, len(o.Packages))
+	}
+	return text.String() + "\n"
+}
+
+// paths are where people find Koji's files.
+func (t *task) paths() koji.Paths {
+	if t.req.TopURL != "" {
+		return koji.Paths{Top: t.req.TopURL}
+	}
+	return koji.Paths{Top: t.req.TopDir}
+}

@@ -1,0 +1,151 @@
+package kojitask
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kojimod/kojimod/internal/regularfile"
+	"github.com/kojimod/kojimod/internal/source"
+	"github.com/kojimod/kojimod/pkg/modulebuild"
+	"github.com/kojimod/kojimod/pkg/modulemd"
+)
+
+// A document is the module as its packager has written it.
+type document struct {
+	text     []byte
+	file     string    // what messages call it
+	name     string    // from the source, where the document has none
+	stream   string    // likewise
+	url      string    // of the source, pinned; empty for an upload
+	commit   string    // of the source; empty for an upload
+	time     time.Time // of the commit; zero for an upload
+	contexts []moduleContext
+}
+
+// A moduleContext is one of the streams that are built from a document.
+type moduleContext struct {
+	name            string // of the context; empty where it is computed
+	doc             *modulemd.Stream
+	defaultProfiles []string
+}
+
+// maxDocument bounds a document in bytes.
+const maxDocument = 16 << 20
+
+// readDocument reads the source that the handler has laid out. asked is the source
+// as the user has given it: its ref may be the name of the stream.
+func readDocument(ctx context.Context, src Source, asked, workDir string, log *slog.Logger) (*document, error) {
+	m, err := source.OpenModule(ctx, src.Path, workDir, source.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	d := &document{}
+	f, err := regularfile.Open(m.File)
+	if err != nil {
+		return nil, input("", "the module's document", err)
+	}
+	defer f.Close()
+	if d.text, err = io.ReadAll(io.LimitReader(f, maxDocument+1)); err != nil {
+		return nil, err
+	}
+	if len(d.text) > maxDocument {
+		return nil, input("", fmt.Sprintf("the module's document is larger than %d bytes", maxDocument), nil)
+	}
+	d.file = m.File[strings.LastIndexByte(m.File, '/')+1:]
+	if u, err := source.ParseURL(src.Pinned); err == nil && strings.Contains(src.Pinned, "://") {
+		d.url, d.commit, d.name = src.Pinned, u.Ref, u.Name()
+		if m.Commit == u.Ref {
+			d.time = m.Time
+		}
+		if a, err := source.ParseURL(asked); err == nil && a.Ref != u.Ref {
+			d.stream = strings.TrimPrefix(strings.TrimPrefix(a.Ref, "refs/heads/"), "origin/")
+		}
+	}
+	docs, err := modulemd.Read(strings.NewReader(string(d.text)), d.file)
+	if err != nil {
+		return nil, input("", "reading the module's document", err)
+	}
+	return d, d.take(docs, log)
+}
+
+// take finds the one document that can be built.
+func (d *document) take(docs []modulemd.Document, log *slog.Logger) error {
+	for _, doc := range docs {
+		var found []moduleContext
+		switch doc := doc.(type) {
+		case *modulemd.Stream:
+			found = []moduleContext{{doc: doc}}
+		case *modulemd.PackagerV2:
+			found = []moduleContext{{doc: doc.ToStream()}}
+			for _, p := range doc.Foreign {
+				log.Warn(p.Error())
+			}
+		case *modulemd.PackagerV3:
+			for _, name := range doc.Contexts() {
+				stream, _, err := doc.ToStream(string(name))
+				if err != nil {
+					return input(d.file, "context "+string(name), err)
+				}
+				found = append(found, moduleContext{string(name), stream, markedProfiles(doc)})
+			}
+		default:
+			continue
+		}
+		if d.contexts != nil {
+			return input(doc.Position().String(), "another module: one can be built at a time", nil)
+		}
+		d.contexts = found
+	}
+	if len(d.contexts) == 0 {
+		return input(d.file, "it holds no module that could be built", nil)
+	}
+	return nil
+}
+
+// markedProfiles are the default ones, which streams do not keep.
+func markedProfiles(p *modulemd.PackagerV3) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(p.Profiles)) {
+		if p.Profiles[name].Default {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// forPlatform leaves the contexts that are for the platform: those that name no
+// other. A platform that is not known goes with all, if they agree.
+func (d *document) forPlatform(stream string) error {
+	var fit []moduleContext
+	streams := map[string]bool{}
+	for _, c := range d.contexts {
+		fits := len(c.doc.Dependencies) == 0
+		for _, block := range c.doc.Dependencies {
+			list, names := block.BuildRequires[modulebuild.PlatformModule]
+			if !names || stream == "" || modulebuild.Admits(list, stream) {
+				fits = true
+			}
+			for _, s := range list {
+				streams[s] = true
+			}
+		}
+		if fits {
+			fit = append(fit, c)
+		}
+	}
+	if len(fit) == 0 {
+		return input(d.file, fmt.Sprintf("it is not for platform:%s, which the target is", stream), nil)
+	}
+	if len(fit) > 1 && stream == "" && len(streams) > 1 {
+		return input(d.file, "its contexts are for several platforms, and the target does not say which it is: "+
+			"an administrator must set the extra "+platformKey+" of the target's build tag", nil)
+	}
+	d.contexts = fit
+	return nil
+}

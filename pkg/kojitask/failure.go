@@ -1,0 +1,88 @@
+package kojitask
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kojimod/kojimod/internal/safetext"
+	"github.com/kojimod/kojimod/pkg/koji"
+	"github.com/kojimod/kojimod/pkg/modulebuild"
+)
+
+// tailBytes and tailLines bound what of a log an error quotes.
+const (
+	tailBytes = 64 << 10
+	tailLines = 25
+)
+
+// failure makes the error of a component whose task has not succeeded: with the
+// end of the log that tells most.
+func (b *builder) failure(ctx context.Context, job modulebuild.Job, t koji.Task) error {
+	failed := &modulebuild.BuildError{Component: job.Component}
+	if t.State == koji.TaskCanceled {
+		failed.Err = fmt.Errorf("task %d was cancelled", t.ID)
+		return failed
+	}
+	b.hub.calls.Add(1)
+	err := b.hub.TaskResult(ctx, t.ID, nil)
+	var taskError *koji.TaskError
+	switch {
+	case err == nil:
+		failed.Err = fmt.Errorf("task %d failed", t.ID)
+	case errors.As(err, &taskError):
+		// Not with the fault: it is the component's, not that of a call of ours.
+		failed.Err = fmt.Errorf("task %d failed: %s", t.ID, safetext.Text(taskError.Fault.Message))
+	default:
+		return fmt.Errorf("why task %d failed: %w", t.ID, err)
+	}
+	b.addLog(ctx, t, failed)
+	return failed
+}
+
+// addLog looks for the log below the failed task that tells why. That there is
+// none is no error of its own.
+func (b *builder) addLog(ctx context.Context, t koji.Task, failed *modulebuild.BuildError) {
+	b.hub.calls.Add(1)
+	kids, err := b.hub.Children(ctx, t.ID)
+	if err != nil {
+		return
+	}
+	slices.SortFunc(kids, func(x, y koji.Task) int { return cmp.Compare(x.ID, y.ID) })
+	for _, kid := range kids {
+		if kid.State != koji.TaskFailed {
+			continue
+		}
+		b.hub.calls.Add(1)
+		files, err := b.hub.TaskOutput(ctx, kid.ID)
+		if err != nil {
+			continue
+		}
+		// build.log says what the spec did wrong; root.log, what could not be
+		// installed; checkout.log, what git did.
+		for _, name := range []string{"build.log", "root.log", "checkout.log"} {
+			i := slices.IndexFunc(files, func(f koji.OutputFile) bool { return f.Name == name && f.Size > 0 })
+			if i < 0 || name == "build.log" && strings.Contains(failed.Err.Error(), "root.log") {
+				continue
+			}
+			b.hub.calls.Add(1)
+			data, err := b.hub.ReadTaskOutput(ctx, kid.ID, name, max(0, files[i].Size-tailBytes), tailBytes)
+			if err != nil {
+				continue
+			}
+			failed.Log, failed.Tail = fmt.Sprintf("%s of task %d", name, kid.ID), lastLines(string(data), tailLines)
+			if dir, err := b.paths.Task(kid.ID); err == nil {
+				failed.Log = dir + "/" + name
+			}
+			return
+		}
+	}
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimRight(safetext.Text(text), "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}

@@ -1,0 +1,185 @@
+package kojitask
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kojimod/kojimod/pkg/koji"
+	"github.com/kojimod/kojimod/pkg/modulebuild"
+)
+
+// publish makes the module's repository and build record, and has the hub publish
+// both together.
+func (m *module) publish(ctx context.Context, outcomes []modulebuild.Outcome) (map[string]any, error) {
+	began := m.opts.Now()
+	m.story.printf("all components are built; making the repository")
+	// Nothing that happens to the module's tag may come after this.
+	repo, err := m.hub.makeRepo(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("beginning the module's repository: %w", err)
+	}
+	owner, err := m.owner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in := finishInput{
+		Plan: m.plan, Outcomes: outcomes, RPMs: m.builder.packages(), Arches: repo.Arches,
+		Dir: filepath.Join(m.req.WorkDir, "publish"), TaskID: m.hub.task, Tag: m.reserved.Tag,
+		Started: m.started, Ended: m.opts.Now(), Owner: owner,
+		Source: m.doc.url, Commit: m.doc.commit, SourceText: m.doc.text,
+		Requires: m.required(), BuildLog: m.story.path, Scratch: m.params.Scratch,
+		DefaultProfiles: m.ctx.defaultProfiles, Version: m.opts.Version,
+	}
+	if m.reserved.BuildID != nil {
+		in.BuildID = *m.reserved.BuildID
+	}
+	if err := os.RemoveAll(in.Dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(in.Dir, 0o777); err != nil {
+		return nil, err
+	}
+	finished, err := finishModule(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range finished.Warnings {
+		m.story.printf("warning: %s", w)
+	}
+	done, err := m.send(ctx, repo, finished)
+	if err != nil {
+		return nil, err
+	}
+	m.story.printf("published %s: repository %d%s; took %s since the last component", done.NVR, done.RepoID,
+		taggedIn(done), strings.TrimPrefix(elapsed(m.opts.Now().Sub(began)), "+"))
+	m.story.printf("%d calls of the hub for %d components", m.hub.calls.Load(), len(m.plan.Components))
+	result := m.result(done, finished.Warnings)
+	m.report(ctx, outcomes, result, nil)
+	return result, nil
+}
+
+func taggedIn(p published) string {
+	if p.BuildID == nil {
+		return ""
+	}
+	return fmt.Sprintf(", build %d in tag %s", *p.BuildID, p.DestTag)
+}
+
+func (m *module) owner(ctx context.Context) (string, error) {
+	m.hub.calls.Add(1)
+	own, err := m.hub.Task(ctx, m.hub.task)
+	if err != nil {
+		return "", err
+	}
+	var user struct {
+		Name string `xmlrpc:"name"`
+	}
+	if err := m.hub.call(ctx, "getUser", &user, own.Owner); err != nil {
+		return "", fmt.Errorf("who owns the task: %w", err)
+	}
+	return user.Name, nil
+}
+
+func (m *module) required() map[string]requiredModule {
+	all := map[string]requiredModule{}
+	for name, f := range m.requires.found {
+		all[name] = requiredModule{Stream: f.Stream, Version: f.Version, Context: f.Context, Ref: f.Ref, Tag: f.Tag}
+	}
+	if p := m.plan.Platform; p != nil {
+		// The platform is no build; this is how the Module Build Service names one.
+		all[p.Name] = requiredModule{Stream: p.Stream, Version: "1", Context: "00000000", Tag: m.platform.target.BuildTagName}
+	}
+	return all
+}
+
+// send uploads what was made and has it published. Each attempt has a directory of
+// its own: of an upload that was imported the hub leaves links behind.
+func (m *module) send(ctx context.Context, repo moduleRepo, f *finishedModule) (published, error) {
+	var random [6]byte
+	_, _ = rand.Read(random[:]) // never fails
+	base := koji.TaskDir(m.hub.task) + "/publish-" + hex.EncodeToString(random[:])
+	repodata := map[string]any{}
+	for _, arch := range slices.Sorted(maps.Keys(f.Repodata)) {
+		dir := base + "/" + arch
+		if err := m.upload(ctx, dir, f.Repodata[arch]); err != nil {
+			return published{}, err
+		}
+		repodata[repoArch(arch)] = []any{dir, f.Repodata[arch].Files}
+	}
+	finish := map[string]any{"repo_id": repo.ID, "repodata": repodata}
+	if f.Import != nil {
+		dir := base + "/import"
+		if err := m.upload(ctx, dir, *f.Import); err != nil {
+			return published{}, err
+		}
+		finish["directory"] = dir
+	}
+	done, err := m.hub.finish(ctx, finish)
+	if err != nil {
+		return published{}, fmt.Errorf("publishing the module: %w", err)
+	}
+	return done, nil
+}
+
+func (m *module) upload(ctx context.Context, dir string, files uploadDir) error {
+	for _, name := range files.Files {
+		f, err := os.Open(filepath.Join(files.Path, name))
+		if err != nil {
+			return err
+		}
+		info, err := f.Stat()
+		if err == nil {
+			m.hub.calls.Add(2)
+			_, err = m.hub.Upload(ctx, dir, name, f, info.Size(), koji.UploadOptions{})
+		}
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("uploading %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// result is what the task returns, and koji-web shows.
+func (m *module) result(p published, warnings []string) map[string]any {
+	id := m.plan.Identity
+	result := map[string]any{
+		"nvr": p.NVR, "module": id.NSVC(), "tag": p.Tag, "repo_id": p.RepoID,
+		"components": len(m.plan.Components), "warnings": nonNil(warnings),
+	}
+	if p.BuildID != nil {
+		result["build_id"] = *p.BuildID
+	}
+	if dir, err := m.paths().Repo(p.Tag, p.RepoID); err == nil {
+		result["repo_url"] = dir
+		result["install"] = usage(id, dir)
+	}
+	return result
+}
+
+func nonNil(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
+
+// usage gives the lines that make dnf take the module from its repository.
+func usage(id modulebuild.Identity, dir string) []string {
+	name := id.Name + "-" + id.Stream
+	if !strings.Contains(dir, "://") {
+		dir = "file://" + dir
+	}
+	with := fmt.Sprintf("dnf --repofrompath=%s,%s/\\$basearch --setopt=%s.gpgcheck=0", name, dir, name)
+	return []string{
+		with + " module enable " + id.Name + ":" + id.Stream,
+		with + " module install " + id.Name + ":" + id.Stream,
+	}
+}
