@@ -116,7 +116,6 @@ func (p *Plan) identified(outcomes []Outcome) *modulemd.Stream {
 	s.Dependencies = p.Dependencies
 	s.Filter = p.finishedFilter(outcomes)
 	s.Artifacts = modulemd.Artifacts{}
-	s.License.Content = nil
 	return &s
 }
 
