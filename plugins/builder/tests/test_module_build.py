@@ -1,8 +1,11 @@
-"""Tests of the builder plugin's parts that need no Koji, with a small engine that speaks the protocol."""
+"""Tests of the builder plugin, with small engines that speak the protocol. Those of the task handler
+need Koji's own modules: KOJI_SRC names a checkout for scripts/test-plugins."""
 
 import importlib.util
 import json
+import logging
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -10,6 +13,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import types
 import unittest
 
 PLUGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'module_build.py')
@@ -221,6 +225,272 @@ class EngineTest(unittest.TestCase):
         with open(os.path.join(self.dir, 'engine.out'), 'wb') as out:
             out.write(b'by the way\n{"callnum": 3, "result": null}\n\n')
         self.assertEqual(plugin.read_answer(self.dir, ''), {'callnum': 3, 'result': None})
+
+
+class Hub:
+    """A session whose hub answers with what a test puts into it."""
+
+    baseurl = 'https://hub.example/kojihub'
+    opts = {'serverca': '/etc/ca.crt', 'no_ssl_verify': False}
+
+    def __init__(self, task):
+        self.task, self.calls, self.others, self.reserved, self.children = task, [], [], None, []
+        self.callnum, self.sinfo = 40, {'session-id': 5, 'session-key': '12-secret'}
+        self.host = types.SimpleNamespace(moduleReserve=lambda task_id: self.reserved)
+        self.renewals, self.uploaded = 0, {}
+
+    def getTaskInfo(self, task_id, strict=False, request=False):
+        self.calls.append(('getTaskInfo', self.callnum))
+        if self.renewals:  # as Koji's client on a hub that goes on counting
+            self.renewals, self.callnum = self.renewals - 1, 1
+            raise plugin.koji.SequenceError('1000040 > 0 (session 5)')
+        self.callnum += 1
+        return dict(self.task)
+
+    def listTasks(self, opts):
+        return self.others + [self.task]
+
+    def getTaskChildren(self, task_id, request=False):
+        return [child for child in self.children if child['parent'] == task_id]
+
+    def getBuildTarget(self, name, strict=False):
+        return {'name': name, 'build_tag': 3, 'dest_tag': 4}
+
+    def getTag(self, tag, strict=False):
+        return {'id': tag, 'name': 'f40-build'}
+
+    def getChannel(self, channel, strict=False):
+        return {'name': 'default'}
+
+    def uploadWrapper(self, path, directory, name=None, volume=None):
+        with open(path) as file:
+            self.uploaded[os.path.basename(path)] = file.read()
+
+
+class Scm:
+    """In place of Koji's SCM class: a checkout of two files."""
+
+    def __init__(self, url, allow_password=False):
+        self.url, self.module, self.revision = url, url.partition('?')[2].partition('#')[0], url[-6:]
+        self.scmtype, self.allowed, self.use_common = 'GIT', None, True
+
+    def assert_allowed(self, **kwargs):
+        self.allowed = kwargs
+        Scm.last = self
+
+    def get_info(self):
+        return {'url': self.url}
+
+    def checkout(self, directory, session, uploads, log):
+        top = os.path.join(directory, 'mod')
+        os.mkdir(top)
+        os.mkdir(os.path.join(top, 'sub'))
+        os.symlink('/etc', os.path.join(top, 'link'))
+        return os.path.join(top, self.module)
+
+    def get_source(self):
+        return {'source': 'git+https://src.example/mod#' + 'c0ffee12' * 5}
+
+
+@unittest.skipUnless(plugin.koji, 'needs Koji: set KOJI_SRC to a checkout')
+class TaskTest(unittest.TestCase):
+
+    engine = EngineTest.engine
+    heard = EngineTest.heard
+
+    def setUp(self):
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        logging.disable(logging.CRITICAL)
+        self.addCleanup(logging.disable, logging.NOTSET)
+        self.dir = os.path.join(place.name, 'task')
+        os.mkdir(self.dir)
+        self.said = os.path.join(self.dir, 'said')
+        for name, value in (('CONFIG_FILE', os.path.join(place.name, 'conf')), ('TOLD_SECONDS', 0),
+                            ('SCM', Scm), ('die_with_parent', lambda sig: None)):
+            self.addCleanup(setattr, plugin, name, getattr(plugin, name))
+            setattr(plugin, name, value)
+
+    def task(self, body, method='moduleBuild', **params):
+        params = dict({'__method__': method, 'source': 'cli-build/1.2.ab/mod.yaml', 'target': 'f40',
+                       'opts': {}}, **params)
+        with open(plugin.CONFIG_FILE, 'w') as conf:
+            conf.write('[module_build]\nengine = %s\n' % self.engine(body)[0])
+        options = types.SimpleNamespace(
+            topdir='/nonexistent', topurl='', maxjobs=10, workdir=self.dir, allow_password_in_scm_url=False,
+            allowed_scms='src.example:*', allowed_scms_use_config=True, allowed_scms_use_policy=False)
+        info = {'id': 17, 'state': 1, 'host_id': 3, 'owner': 8, 'channel_id': 1, 'start_ts': 5.0,
+                'parent': 16, 'request': [params]}
+        return plugin.ModuleBuildTask(17, method, [params], Hub(info), options, workdir=self.dir)
+
+    def run_task(self, task):
+        return plugin.koji.util.call_with_argcheck(task.handler, task.params, task.opts)
+
+    def test_result_and_document(self):
+        task = self.task('answer(0, result=document)', opts={'scratch': True})
+        self.assertEqual(self.run_task(task), {
+            'protocol': 1, 'task_id': 17, 'method': 'moduleBuild',
+            'parameters': {'source': 'cli-build/1.2.ab/mod.yaml', 'target': 'f40', 'opts': {'scratch': True}},
+            'hub': 'https://hub.example/kojihub', 'ca': '/etc/ca.crt', 'no_ssl_verify': False,
+            'session': {'id': 5, 'key': '(session key)', 'callnum': 41}, 'topdir': '', 'topurl': '',
+            'workdir': self.dir, 'maxjobs': 10,
+            'source': {'path': '/nonexistent/work/cli-build/1.2.ab/mod.yaml',
+                       'pinned': 'cli-build/1.2.ab/mod.yaml'}})
+        self.assertGreaterEqual(task.session.callnum, 41 + plugin.CALLS)
+
+    def test_faults(self):
+        for code, error in ((1005, plugin.koji.BuildError), (1004, plugin.koji.ActionNotAllowed),
+                            (1000, plugin.koji.GenericError), (1, plugin.koji.Fault)):
+            with self.subTest(code):
+                task = self.task('answer(1, fault={"code": %d, "message": "greeter: no"})' % code)
+                with self.assertRaisesRegex(error, 'greeter: no') as caught:
+                    self.run_task(task)
+                self.assertIs(type(caught.exception), error)
+
+    def test_crash(self):
+        task = self.task('sys.stderr.write("panic: " + document["session"]["key"]); os._exit(2)')
+        with self.assertRaisesRegex(plugin.koji.GenericError,
+                                    r'exit code 2, see engine.log, which ends:\npanic: \(session key\)'):
+            self.run_task(task)
+        self.assertEqual(task.session.uploaded, {'engine.log': 'panic: (session key)'})
+        self.assertGreaterEqual(task.session.callnum, 41 + plugin.CALLS)
+
+    def test_starts_again(self):
+        """After the session's end, after a kill, and where kojid's signal was none of its own."""
+        for name, ending in {
+                'expired': 'os._exit(75)', 'killed': 'os.kill(os.getpid(), signal.SIGKILL)',
+                'told': 'os._exit(130)', 'ended': 'os.kill(os.getpid(), signal.SIGTERM)'}.items():
+            with self.subTest(name):
+                if os.path.exists(self.said):
+                    os.remove(self.said)
+                task = self.task("""
+                    first = not os.path.exists('said')
+                    say(str(document['session']['callnum']))
+                    if first:
+                        %s
+                    answer(0, result='again')""" % ending)
+                self.assertEqual(self.run_task(task), 'again')
+                first, second = [int(number) for number in self.heard()]
+                self.assertGreaterEqual(second, first + plugin.CALLS)
+
+    def test_renewed_session_counts_on(self):
+        task = self.task("""
+            first = not os.path.exists('said')
+            say(str(document['session']['callnum']))
+            if first: os._exit(75)
+            answer(0, result=1)""")
+        task.taskinfo  # the call before
+        task.session.renewals = 1
+        self.run_task(task)
+        self.assertGreater(int(self.heard()[1]), 41 + plugin.CALLS)
+
+    def test_gives_up(self):
+        task = self.task('say("run"); os._exit(75)')
+        with self.assertRaisesRegex(plugin.koji.GenericError, 'exit code 75 and said nothing'):
+            self.run_task(task)
+        self.assertEqual(len(self.heard()), plugin.IDLE_RUNS)
+
+    def test_task_of_another(self):
+        for change in ({'state': 3}, {'host_id': 4}):
+            with self.subTest(change):
+                task = self.task('say("run"); os._exit(75)')
+                task.taskinfo
+                task.session.task.update(change)
+                with self.assertRaisesRegex(plugin.koji.GenericError, 'no longer with this builder'):
+                    task._run(plugin.read_config(plugin.CONFIG_FILE)['engine'], {}, {})
+        self.assertEqual(len(self.heard()), 2)
+
+    def test_interrupted_handler_counts_on(self):
+        def shutdown(*args):
+            raise SystemExit
+        self.addCleanup(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, shutdown))
+        task = self.task('os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)')
+        with self.assertRaises(SystemExit):
+            self.run_task(task)
+        self.assertEqual(task.session.callnum, 41 + plugin.CALLS)
+
+    def test_refused(self):
+        task = self.task('say("run")')
+        task.session.others = [{'id': 1, 'start_ts': 1.0}, {'id': 2, 'start_ts': 2.0}]
+        with self.assertRaisesRegex(plugin.koji.tasks.RefuseTask, '2 moduleBuild tasks already'):
+            self.run_task(task)
+        self.assertEqual(self.heard(), [])
+
+    def test_no_engine(self):
+        task = self.task('')
+        self.assertTrue(task.checkHost({}))
+        with open(plugin.CONFIG_FILE, 'w') as conf:
+            conf.write('[module_build]\nengine = /nonexistent/engine\n')
+        self.assertFalse(task.checkHost({}))
+        with self.assertRaisesRegex(plugin.koji.GenericError, 'cannot run /nonexistent/engine, see '):
+            self.run_task(task)
+        self.assertEqual(task.session.callnum, 41 + plugin.CALLS)
+
+    def test_source(self):
+        child = {'parent': 17, 'method': 'moduleContext', 'request': [{'pin': {'source': 'of/child'}}]}
+        build = {'parent': 17, 'method': 'build', 'request': ['x', None, {}]}
+        cases = {
+            'as asked': (None, [], {}, 'asked/for'),
+            'reserved': ({'pin': {'source': 'of/reservation'}}, [child], {}, 'of/reservation'),
+            'reserved without': ({'pin': {}}, [], {}, 'asked/for'),
+            'child': (None, [build, child], {}, 'of/child'),
+            'child of the task resumed': (None, [dict(child, parent=9)], {'resume': 9}, 'of/child'),
+            'child of another': (None, [dict(child, parent=9)], {}, 'asked/for')}
+        for name, (reserved, children, opts, want) in cases.items():
+            with self.subTest(name):
+                task = self.task('', source='asked/for', opts=opts)
+                task.session.reserved, task.session.children = reserved, children
+                self.assertEqual(task._source(task.params[0]), want)
+        task = self.task('', method='moduleContext', pin={'source': 'of/pin'})
+        self.assertEqual(task._source(task.params[0]), 'of/pin')
+        with self.assertRaises(plugin.koji.ParameterError):
+            self.task('', source=7)._source({'source': 7})
+
+    def test_git(self):
+        task = self.task('')
+        got = task._fetch('git+https://me@src.example/mod?sub#master', {'target': 'f40', 'opts': {}})
+        self.assertEqual(got, {'path': os.path.join(self.dir, 'checkout/mod/sub'),
+                               'pinned': 'git+https://me@src.example/mod?sub#' + 'c0ffee12' * 5})
+        self.assertFalse(Scm.last.use_common)
+        self.assertEqual(Scm.last.allowed['policy_data'],
+                         {'user_id': 8, 'channel': 'default', 'scratch': False})
+        self.assertEqual(Scm.last.allowed['allowed'], 'src.example:*')
+
+    def test_git_of_a_context(self):
+        task = self.task('', method='moduleContext', opts={'scratch': True})  # as the task above, too
+        task._fetch('git+https://src.example/mod#master', {'pin': {}})
+        self.assertTrue(Scm.last.allowed['policy_data']['scratch'])
+
+    def test_bad_sources(self):
+        for source, error in {
+                '../../etc/passwd': 'not the path of an uploaded file', 'file': 'not the path',
+                'git+https://src.example/mod?../..#master': 'no directory',
+                'git+https://src.example/mod?link#master': 'no directory',
+                'git+https://src.example/mod?none#master': 'no directory',
+                'git+https://src.example/mod#--help': 'no commit has such a name'}.items():
+            with self.subTest(source):
+                task = self.task('')
+                with self.assertRaisesRegex(plugin.koji.GenericError, error):
+                    task._fetch(source, {'target': 'f40'})
+                shutil.rmtree(os.path.join(self.dir, 'checkout'), ignore_errors=True)
+
+    def test_other_repositories(self):
+        plugin.SCM = plugin.koji.daemon.SCM
+        for source, error in {
+                'svn+https://src.example/mod?x#12': 'is a git repository or a file',
+                'ext::sh://x#1': 'Invalid scheme',
+                'git+https://elsewhere.example/mod#master': 'not in the list of allowed'}.items():
+            with self.subTest(source):
+                with self.assertRaisesRegex(plugin.koji.GenericError, error):
+                    self.task('')._fetch(source, {'target': 'f40'})
+
+    def test_parameters(self):
+        for params in ([], ['git+https://x', 'f40'], [{'source': 'x'}], [{'__method__': 'build'}]):
+            with self.subTest(params):
+                task = self.task('')
+                task.params = params
+                with self.assertRaises(plugin.koji.ParameterError):
+                    self.run_task(task)
 
 
 class ConfigTest(unittest.TestCase):
