@@ -1,85 +1,13 @@
-"""The hub plugin on a real Koji, played by the accounts that the environment names.
+"""The hub plugin on a real Koji, up to the components; live.py says what it needs."""
 
-    PYTHONPATH=/path/to/koji MODULE_BUILD_TEST_HUB=http://127.0.0.1:18080/kojihub \
-    MODULE_BUILD_TEST_ADMIN=kojiadmin:adminpw MODULE_BUILD_TEST_USER=packager:packagerpw \
-    MODULE_BUILD_TEST_OTHER=stranger:pw MODULE_BUILD_TEST_HOST=builder2:builderpw \
-    MODULE_BUILD_TEST_OTHER_HOST=builder3:builderpw MODULE_BUILD_TEST_TARGET=f99 \
-    MODULE_BUILD_TEST_SRPM=fennel-1-1.src.rpm python3 live_test.py
-
-HOST and OTHER_HOST are hosts that no kojid serves; the policy "channel" sends moduleBuild and
-moduleContext to a channel of theirs, so that these tests can be the builder. USER may build modules
-(policy module_build), OTHER may not; the policies have the lines of the plugin's own text, and deny
-the module forbidden-module. A real builder serves the channels default and createrepo: it makes the
-repository, and builds the SRPM as a component where one is given, with %{?dist} in its Release.
-"""
-
-import hashlib
 import os
-import tempfile
 import threading
-import time
 import unittest
 
-PREFIX = 'MODULE_BUILD_TEST_'
-NEEDED = ('HUB', 'ADMIN', 'USER', 'OTHER', 'HOST', 'OTHER_HOST', 'TARGET')
-MISSING = [PREFIX + name for name in NEEDED if not os.environ.get(PREFIX + name)]
-try:
-    import koji
-except ImportError:
-    koji = None
-    MISSING.append('the Python module koji')
-SOURCE = 'git+https://src.example/modules/live#0123456789abcdef'
+from live import PREFIX, SOURCE, Live, env, koji, login
 
 
-def env(name):
-    return os.environ[PREFIX + name]
-
-
-def login(name, exclusive=False):
-    user, password = env(name).split(':', 1)
-    session = koji.ClientSession(env('HUB'), {'user': user, 'password': password})
-    session.login()
-    if exclusive:
-        session.exclusiveSession(force=True)
-    return session
-
-
-@unittest.skipIf(MISSING, 'not set: ' + ', '.join(MISSING))
-class LiveTest(unittest.TestCase):
-
-    @classmethod
-    def setUpClass(cls):
-        cls.admin, cls.user, cls.other = login('ADMIN'), login('USER'), login('OTHER')
-        cls.host, cls.other_host = login('HOST', True), login('OTHER_HOST', True)
-        cls.serial = int(time.time() * 10)
-        cls.open_tasks = []
-
-    @classmethod
-    def tearDownClass(cls):
-        for task_id in cls.open_tasks:
-            cls.admin.cancelTask(task_id)
-        for session in (cls.admin, cls.user, cls.other, cls.host, cls.other_host):
-            session.logout()
-
-    def identity(self, **changes):
-        LiveTest.serial += 1
-        return dict({'name': 'live', 'stream': 'a-1', 'version': str(self.serial), 'context': 'c0ffee00'}, **changes)
-
-    def task(self, opts=None, session=None):
-        """A module task that HOST holds."""
-        task_id = (session or self.user).moduleBuild(SOURCE, env('TARGET'), opts)
-        self.open_tasks.append(task_id)
-        self.assertTrue(self.host.host.openTask(task_id))
-        return task_id
-
-    def fail_task(self, task_id):
-        self.host.host.failTask(task_id, koji.xmlrpcplus.dumps(koji.xmlrpcplus.Fault(1, 'a test')))
-
-    def refused(self, text, call, *args):
-        with self.assertRaises(koji.GenericError) as caught:
-            call(*args)
-        self.assertIn(text, str(caught.exception))
-        return caught.exception
+class LiveTest(Live):
 
     # moduleBuild
 
@@ -218,19 +146,20 @@ class LiveTest(unittest.TestCase):
 
     def test_callers(self):
         task_id, identity = self.task(), self.identity()
-        calls = (('moduleReserve', identity), ('moduleTags', {}), ('moduleTagBuild', 1))
+        calls = (('moduleReserve', identity), ('moduleTags', {}), ('moduleTagBuild', 1), ('moduleRepo',),
+                 ('moduleFinish', {}))
         build = self.admin.makeTask('build', ['cli-build/x/y.src.rpm', env('TARGET'), {}], channel='module')
         self.open_tasks.append(build)
         self.assertTrue(self.host.host.openTask(build))
         free = self.user.moduleBuild(SOURCE, env('TARGET'))
         self.open_tasks.append(free)
-        for name, argument in calls:
+        for name, *arguments in calls:
             for text, session, task in (
                     ('does not own task', self.other_host, task_id), ('is not a host', self.user, task_id),
                     ('is not a host', self.admin, task_id), ('does not own task', self.host, free),
                     ('is no module build', self.host, build), ('No such task', self.host, 1 << 30)):
                 with self.subTest(call=name, why=text):
-                    self.refused(text, getattr(session.host, name), task, argument)
+                    self.refused(text, getattr(session.host, name), task, *arguments)
         self.assertIsNone(self.host.host.moduleReserve(task_id))
 
     # tags and their guards
@@ -252,7 +181,8 @@ class LiveTest(unittest.TestCase):
         config = self.admin.getBuildConfig(tags['build_tag'])
         self.assertEqual({k[10:]: v for k, v in config['extra'].items() if k.startswith('rpm.macro.')}, macros)
         self.assertEqual(config['arches'].split(), tags['arches'])
-        self.assertEqual(self.admin.getTag(tags['tag'])['extra']['repo.opts'], {'src': True, 'debuginfo': True})
+        self.assertEqual(self.admin.getTag(tags['tag'])['extra']['repo.opts'],
+                         {'src': True, 'debuginfo': True, 'separate_src': False})
         target = self.admin.getBuildTarget(env('TARGET'))
         self.assertEqual([p['name'] for p in self.admin.getInheritanceData(tags['build_tag'])],
                          [tags['tag'], target['build_tag_name']])
@@ -262,28 +192,6 @@ class LiveTest(unittest.TestCase):
         self.repositories(task_id, tags)
         if srpm:
             self.component(task_id, tags, identity, name)
-
-    def required(self, identity, tag):
-        """A complete module build that says its packages are in tag."""
-        name = env('ADMIN').split(':')[0]
-        if not any(name in cg['users'] for cg in self.admin.listCGs().values()):
-            self.admin.grantCGAccess(name, 'module-live-test', create=True)
-        folder = 'live-test/%s' % identity['version']
-        with tempfile.TemporaryDirectory() as path:
-            with open(os.path.join(path, 'build.log'), 'w') as log:
-                log.write('built')
-            self.admin.uploadWrapper(log.name, folder)
-        cg = [cg for cg, info in self.admin.listCGs().items() if name in info['users']][0]
-        return self.admin.CGImport({
-            'metadata_version': 0,
-            'build': {'name': identity['name'], 'version': identity['stream'], 'source': None, 'start_time': 1,
-                      'release': identity['version'], 'end_time': 2,
-                      'extra': {'typeinfo': {'module': {'content_koji_tag': tag}}}},
-            'buildroots': [{'id': 1, 'host': {'os': 'x', 'arch': 'x86_64'}, 'components': [], 'tools': [],
-                            'content_generator': {'name': cg, 'version': '1'},
-                            'container': {'type': 'none', 'arch': 'x86_64'}}],
-            'output': [{'buildroot_id': 1, 'arch': 'noarch', 'type': 'log', 'filename': 'build.log', 'filesize': 5,
-                        'checksum_type': 'md5', 'checksum': hashlib.md5(b'built').hexdigest()}]}, folder)['id']
 
     def test_requires(self):
         identity, task_id = self.identity(), self.task()
@@ -299,21 +207,6 @@ class LiveTest(unittest.TestCase):
         self.assertEqual([(p['name'], p['noconfig']) for p in self.admin.getInheritanceData(tags['build_tag'])],
                          [(tag, True), (content, True), (target['build_tag_name'], False)])
 
-    def wait(self, task_id, state='CLOSED'):
-        deadline = time.time() + 300
-        while time.time() < deadline:
-            info = self.admin.getTaskInfo(task_id)
-            if koji.TASK_STATES[info['state']] in ('CLOSED', 'FAILED', 'CANCELED'):
-                break
-            time.sleep(1)
-        result = None
-        try:
-            result = self.admin.getTaskResult(task_id)
-        except koji.GenericError as exc:
-            result = str(exc)
-        self.assertEqual(koji.TASK_STATES[info['state']], state, result)
-        return result
-
     def repositories(self, task_id, tags):
         forced = [self.other.repo.request(tags[tag], force=True)['request']['id'] for tag in ('tag', 'build_tag')]
         for tag in (tags['tag'], tags['build_tag']):
@@ -324,7 +217,7 @@ class LiveTest(unittest.TestCase):
         child = self.host.host.subtask('newRepo', [tags['tag']], task_id, channel='createrepo', label='repo:wrong')
         self.assertIn('alone', self.wait(child, 'FAILED'))
         child = self.host.host.subtask('newRepo', [tags['build_tag']], task_id, channel='createrepo', label='repo:1')
-        LiveTest.repo_id = self.wait(child)[0]
+        type(self).repo_id = self.wait(child)[0]
         self.assertEqual(self.admin.repoInfo(self.repo_id)['tag_name'], tags['build_tag'])
         self.assertTrue(self.host.host.repoInit(tags['tag'], task_id))
         for request in forced:
