@@ -72,7 +72,7 @@ func (s *Session) BuildByID(ctx context.Context, id int64) (Build, error) {
 	return lookup[Build](ctx, s, "getBuild", id)
 }
 
-// TaskBuilds returns the builds that a task has made. Their Extra is not there.
+// TaskBuilds returns the builds that a task has made.
 func (s *Session) TaskBuilds(ctx context.Context, task int64) ([]Build, error) {
 	var reply []any
 	if err := s.Call(ctx, "listBuilds", &reply, Named{"taskID": task}); err != nil {

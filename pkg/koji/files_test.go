@@ -84,7 +84,7 @@ func TestUpload(t *testing.T) {
 
 func TestUploadIsChecked(t *testing.T) {
 	h := newFakeHub(t)
-	s := h.login(Options{})
+	s := h.login(Options{UploadChunk: 2})
 	h.methods["checkUpload"] = func([]any) (any, error) {
 		return map[string]any{"size": 3, "mtime": 1.0, "hexdigest": "00000000"}, nil
 	}

@@ -128,7 +128,6 @@ func (c *children) serve(ctx context.Context, look bool) error {
 		}
 	}
 	// Fresh ones may have finished before they were awaited: an earlier run's.
-	c.hub.calls.Add(1)
 	tasks, err := c.hub.Tasks(ctx, ids...)
 	if err != nil {
 		return fmt.Errorf("looking at subtasks: %w", err)

@@ -20,7 +20,6 @@ const maxChain = 100
 func (m *module) findResumed(ctx context.Context) error {
 	next := m.params.Resume
 	for range maxChain {
-		m.hub.calls.Add(1)
 		t, err := m.hub.Task(ctx, next)
 		if err != nil {
 			return fmt.Errorf("task %d, which is to be resumed: %w", next, err)
@@ -48,7 +47,6 @@ func (m *module) newBuilder(ctx context.Context) error {
 	}
 	b.rpms = &rpmReader{hub: m.hub, topdir: m.req.TopDir, topurl: m.req.TopURL}
 	b.slots = newSlots(m.hub, m.req.MaxJobs, m.opts.Now)
-	m.hub.calls.Add(1)
 	own, err := m.hub.Children(ctx, m.hub.task)
 	if err != nil {
 		return fmt.Errorf("looking for what earlier runs have started: %w", err)
@@ -60,7 +58,6 @@ func (m *module) newBuilder(ctx context.Context) error {
 	}
 	events := map[int64]int64{}
 	if len(own) > 0 || len(m.resumed) > 0 {
-		m.hub.calls.Add(1)
 		tagged, err := m.hub.ListTagged(ctx, m.tags.Tag, koji.TaggedQuery{})
 		if err != nil {
 			return fmt.Errorf("looking at what the module's tag holds: %w", err)
@@ -94,7 +91,6 @@ func (b *builder) add(kids []koji.Task, own bool) {
 
 // addResumed notes what a task that is resumed has built, with its contexts.
 func (b *builder) addResumed(ctx context.Context, id int64, root bool) error {
-	b.hub.calls.Add(1)
 	kids, err := b.hub.Children(ctx, id)
 	if err != nil {
 		return fmt.Errorf("looking at what task %d has built: %w", id, err)

@@ -27,7 +27,6 @@ func (b *builder) failure(ctx context.Context, job modulebuild.Job, t koji.Task)
 		failed.Err = fmt.Errorf("task %d was cancelled", t.ID)
 		return failed
 	}
-	b.hub.calls.Add(1)
 	err := b.hub.TaskResult(ctx, t.ID, nil)
 	var taskError *koji.TaskError
 	switch {
@@ -46,7 +45,6 @@ func (b *builder) failure(ctx context.Context, job modulebuild.Job, t koji.Task)
 // addLog looks for the log below the failed task that tells why. That there is
 // none is no error of its own.
 func (b *builder) addLog(ctx context.Context, t koji.Task, failed *modulebuild.BuildError) {
-	b.hub.calls.Add(1)
 	kids, err := b.hub.Children(ctx, t.ID)
 	if err != nil {
 		return
@@ -56,7 +54,6 @@ func (b *builder) addLog(ctx context.Context, t koji.Task, failed *modulebuild.B
 		if kid.State != koji.TaskFailed {
 			continue
 		}
-		b.hub.calls.Add(1)
 		files, err := b.hub.TaskOutput(ctx, kid.ID)
 		if err != nil {
 			continue
@@ -68,7 +65,6 @@ func (b *builder) addLog(ctx context.Context, t koji.Task, failed *modulebuild.B
 			if i < 0 || name == "build.log" && strings.Contains(failed.Err.Error(), "root.log") {
 				continue
 			}
-			b.hub.calls.Add(1)
 			data, err := b.hub.ReadTaskOutput(ctx, kid.ID, name, max(0, files[i].Size-tailBytes), tailBytes)
 			if err != nil {
 				continue

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync/atomic"
 
 	"github.com/kojimod/kojimod/pkg/koji"
 )
@@ -15,8 +14,7 @@ import (
 // hub answers as before.
 type hub struct {
 	*koji.Session
-	task  int64
-	calls atomic.Int64
+	task int64
 }
 
 // repeats is how often a call is made again whose reply was lost.
@@ -26,7 +24,6 @@ const repeats = 5
 func (h *hub) call(ctx context.Context, method string, result any, args ...any) error {
 	var err error
 	for range repeats {
-		h.calls.Add(1)
 		err = h.Call(ctx, method, result, args...)
 		if !errors.Is(err, koji.ErrReplyLost) && !errors.Is(err, koji.ErrOutcomeUnknown) || ctx.Err() != nil {
 			break
@@ -147,7 +144,6 @@ func (h *hub) subtask(ctx context.Context, method string, args []any, label, cha
 
 // buildsOf returns what a task has built.
 func (h *hub) buildsOf(ctx context.Context, task int64) ([]koji.Build, error) {
-	h.calls.Add(1)
 	return h.TaskBuilds(ctx, task)
 }
 

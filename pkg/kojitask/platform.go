@@ -26,7 +26,6 @@ type platform struct {
 func (h *hub) platform(ctx context.Context, target string) (*platform, error) {
 	var p platform
 	var err error
-	h.calls.Add(1)
 	if p.target, err = h.BuildTarget(ctx, target); err != nil {
 		return nil, fmt.Errorf("the build target %s: %w", target, err)
 	}

@@ -59,7 +59,7 @@ func (m *module) publish(ctx context.Context, outcomes []modulebuild.Outcome) (m
 	}
 	m.story.printf("published %s: repository %d%s; took %s since the last component", done.NVR, done.RepoID,
 		taggedIn(done), strings.TrimPrefix(elapsed(m.opts.Now().Sub(began)), "+"))
-	m.story.printf("%d calls of the hub for %d components", m.hub.calls.Load(), len(m.plan.Components))
+	m.story.printf("%d calls of the hub for %d components", m.hub.Callnum()-m.req.Session.Callnum, len(m.plan.Components))
 	result := m.result(done, finished.Warnings)
 	m.report(ctx, outcomes, result, nil)
 	return result, nil
@@ -73,7 +73,6 @@ func taggedIn(p published) string {
 }
 
 func (m *module) owner(ctx context.Context) (string, error) {
-	m.hub.calls.Add(1)
 	own, err := m.hub.Task(ctx, m.hub.task)
 	if err != nil {
 		return "", err
@@ -136,7 +135,6 @@ func (m *module) upload(ctx context.Context, dir string, files uploadDir) error 
 		}
 		info, err := f.Stat()
 		if err == nil {
-			m.hub.calls.Add(2)
 			_, err = m.hub.Upload(ctx, dir, name, f, info.Size(), koji.UploadOptions{})
 		}
 		f.Close()

@@ -178,7 +178,6 @@ func (r *buildRepos) makeOne(ctx context.Context, n int) (*buildRepo, error) {
 
 func (r *buildRepos) result(ctx context.Context, task int64) (*buildRepo, error) {
 	var result []int64 // repository, event
-	r.hub.calls.Add(1)
 	if err := r.hub.TaskResult(ctx, task, &result); err != nil {
 		return nil, fmt.Errorf("the result of task %d, which made a repository: %w", task, err)
 	}
@@ -193,7 +192,6 @@ func (h *hub) whyFailed(ctx context.Context, t koji.Task, doing string) error {
 	if t.State == koji.TaskCanceled {
 		return fmt.Errorf("%s: task %d was cancelled", doing, t.ID)
 	}
-	h.calls.Add(1)
 	err := h.TaskResult(ctx, t.ID, nil)
 	if err == nil {
 		err = fmt.Errorf("task %d failed", t.ID)

@@ -16,14 +16,17 @@ import (
 )
 
 // newFilesClient makes an HTTP client for Koji's files. It does not follow from
-// https to http.
+// https to http. It gives each connection back at once: where files come from the
+// hub's own Apache, which has one process for each connection, those that are kept
+// open make the others wait until Apache has had enough of them.
 func newFilesClient(config *tls.Config) *http.Client {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 30 * time.Second,
-		ResponseHeaderTimeout: time.Minute, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 256 << 10,
-		MaxIdleConnsPerHost: readers}
-	if config != nil {
-		t.TLSClientConfig = config.Clone()
+		ResponseHeaderTimeout: time.Minute, MaxResponseHeaderBytes: 256 << 10, DisableKeepAlives: true}
+	t.TLSClientConfig = config.Clone()
+	if t.TLSClientConfig == nil {
+		t.TLSClientConfig = &tls.Config{}
 	}
+	t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	return &http.Client{Transport: t, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 		if len(via) >= 10 {
 			return errors.New("more than 10 redirections")
@@ -55,13 +58,12 @@ type remoteFile struct {
 }
 
 const (
-	firstPiece     = 64 << 10 // more than most packages have before the payload
-	largestPiece   = 1 << 20
-	pieceTimeout   = 2 * time.Minute
-	maxAttempts    = 10
-	shortestWait   = 250 * time.Millisecond
-	longestWait    = 20 * time.Second
-	maxDrainedTail = 4 << 10
+	firstPiece   = 64 << 10 // more than most packages have before the payload
+	largestPiece = 1 << 20
+	pieceTimeout = 2 * time.Minute
+	maxAttempts  = 10
+	shortestWait = 250 * time.Millisecond
+	longestWait  = 20 * time.Second
 )
 
 // errBadFile marks what another attempt would not mend.
@@ -231,14 +233,10 @@ func contentRange(s string) (first, last, total int64, ok bool) {
 	return first, last, total, ok && (total < 0 || last < total)
 }
 
-// drop ends the present request. What little is left of it is read, so that the
-// connection can be used again.
+// drop ends the present request.
 func (f *remoteFile) drop() {
 	if f.body == nil {
 		return
-	}
-	if f.left >= 0 && f.left <= maxDrainedTail {
-		_, _ = io.CopyN(io.Discard, f.body, maxDrainedTail)
 	}
 	f.body.Close()
 	f.cancel()

@@ -181,7 +181,6 @@ func (r *rpmReader) checksums(ctx context.Context, rpms []koji.RPM) ([]string, e
 		for i := range rpms {
 			calls.Add("getRPMChecksums", &replies[i], rpms[i].ID, koji.Named{"checksum_types": []string{"sha256"}})
 		}
-		r.hub.calls.Add(1)
 		// A reply that is lost may come of a first call that has stored checksums.
 		if err = calls.Do(ctx, r.hub.Session); !errors.Is(err, koji.ErrReplyLost) && !errors.Is(err, koji.ErrOutcomeUnknown) {
 			break

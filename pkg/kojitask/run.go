@@ -179,7 +179,6 @@ func (t *task) prepare(ctx context.Context) error {
 // rootParameters are those of the moduleBuild task that this one is a part of.
 func (t *task) rootParameters(ctx context.Context) (Parameters, error) {
 	var p Parameters
-	t.hub.calls.Add(1)
 	own, err := t.hub.Task(ctx, t.hub.task)
 	if err != nil {
 		return p, err
@@ -187,7 +186,6 @@ func (t *task) rootParameters(ctx context.Context) (Parameters, error) {
 	if own.Parent == nil {
 		return p, fmt.Errorf("task %d is no part of a module build", own.ID)
 	}
-	t.hub.calls.Add(1)
 	parent, err := t.hub.Task(ctx, *own.Parent)
 	if err != nil {
 		return p, err

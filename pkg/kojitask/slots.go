@@ -104,7 +104,6 @@ func (s *slots) count(ctx context.Context) error {
 		query := map[string]any{"method": method, "state": []koji.TaskState{koji.TaskOpen, koji.TaskAssigned}}
 		tasks.Add("listTasks", &modules[i], query, map[string]any{"countOnly": true})
 	}
-	s.hub.calls.Add(1)
 	if err := tasks.Do(ctx, s.hub.Session); err != nil {
 		return fmt.Errorf("counting the module builds that are running: %w", err)
 	}
@@ -127,7 +126,6 @@ func (h *hub) places(ctx context.Context) (int, error) {
 	var calls koji.MultiCall
 	calls.Add("listHosts", &hosts, nil, componentChannel, true, true)
 	calls.Add("scheduler.getHostData", &data)
-	h.calls.Add(1)
 	if err := calls.Do(ctx, h.Session); err != nil {
 		return 0, fmt.Errorf("looking at the builders of channel %s: %w", componentChannel, err)
 	}

@@ -42,7 +42,6 @@ const (
 func newStory(ctx context.Context, h *hub, dir string, log *slog.Logger, now func() time.Time) (*story, error) {
 	s := &story{hub: h, log: log, now: now, started: now(), path: filepath.Join(dir, storyName)}
 	var earlier bytes.Buffer
-	h.calls.Add(1)
 	old, err := h.CheckUpload(ctx, koji.TaskDir(h.task), storyName, "")
 	switch {
 	case errors.Is(err, koji.ErrNotFound):
@@ -125,7 +124,6 @@ func (s *story) flush(ctx context.Context) error {
 		if _, err := s.file.ReadAt(data, sent); err != nil {
 			return err
 		}
-		s.hub.calls.Add(1)
 		if err := s.hub.UploadChunk(ctx, koji.TaskDir(s.hub.task), storyName, data, sent, ""); err != nil {
 			return err
 		}
