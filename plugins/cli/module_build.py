@@ -110,7 +110,8 @@ def found_srpms(directory, components, read_header):
 def read_header(path):
     """Name and proper file name of a source package."""
     try:
-        header = koji.get_rpm_header(path)
+        with open(path, 'rb') as package:
+            header = koji.get_rpm_header(package)
         if not koji.get_header_field(header, 'sourcepackage'):
             raise Problem('%s is not a source package' % path)
         name, version, release = [koji.get_header_field(header, key)
