@@ -76,7 +76,7 @@ module's metadata in it.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newBuildCmd(umask), newPlanCmd(), newTaskCmd())
+	root.AddCommand(newBuildCmd(umask), newPlanCmd(), newTaskCmd(), newDoctorCmd())
 	err := root.ExecuteContext(ctx)
 	code := exitCode(ctx, err)
 	if err != nil && !errors.As(err, new(reportedError)) && !errors.As(err, new(exitError)) {
