@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/kojimod/kojimod/internal/rpmfile"
@@ -53,8 +55,9 @@ const (
 	readers = 6
 )
 
-// readBuild reads the RPMs of a build, which is one of the component's. It makes
-// two calls. Where what Koji says and what the file says differ, it is an error.
+// readBuild reads the RPMs of a build, which is one of the component's, and gives
+// them sorted by file name. It makes two calls. Where what Koji says and what the
+// file says differ, it is an error.
 func (r *rpmReader) readBuild(ctx context.Context, component string, build koji.Build) ([]builtRPM, error) {
 	fail := func(err error) ([]builtRPM, error) {
 		return nil, fmt.Errorf("reading the RPMs of the build %s: %w", build.NVR, err)
@@ -69,6 +72,9 @@ func (r *rpmReader) readBuild(ctx context.Context, component string, build koji.
 	case len(rpms) > maxRPMs:
 		return fail(fmt.Errorf("there are %d, more than the %d that can be", len(rpms), maxRPMs))
 	}
+	slices.SortFunc(rpms, func(a, b koji.RPM) int {
+		return strings.Compare(nevraOf(a).Filename(), nevraOf(b).Filename())
+	})
 	sums, err := r.checksums(ctx, rpms)
 	if err != nil {
 		return fail(err)
@@ -186,6 +192,10 @@ func (r *rpmReader) checksums(ctx context.Context, rpms []koji.RPM) ([]string, e
 			break
 		}
 	}
+	var whole *koji.CallError
+	if errors.As(err, &whole) && whole.Method == "multiCall" {
+		return nil, err
+	}
 	sums := make([]string, len(rpms))
 	for i := range rpms {
 		var refused *koji.Fault
@@ -194,7 +204,7 @@ func (r *rpmReader) checksums(ctx context.Context, rpms []koji.RPM) ([]string, e
 			if sums[i], err = unsignedSum(replies[i]); err != nil {
 				return nil, fmt.Errorf("%s: %w", nevraOf(rpms[i]).Filename(), err)
 			}
-		case errors.As(err, &refused) && !errors.Is(err, koji.ErrSessionLost):
+		case errors.As(err, &refused):
 			// The hub cannot read the file, or is too old: it is read here, if it can be.
 		default:
 			return nil, err

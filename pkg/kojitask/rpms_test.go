@@ -36,6 +36,8 @@ type kojiTree struct {
 	sums  map[int64]any              // of RPMs, as getRPMChecksums answers; a Fault refuses
 	build map[int64]koji.Build
 	calls []string
+
+	refuse *xmlrpc.Fault // the answer to multiCall, where it is not nil
 }
 
 func newKojiTree(t testing.TB) *kojiTree {
@@ -86,6 +88,9 @@ func (tree *kojiTree) answer(method string, params []any) any {
 		}
 		return list
 	case "multiCall":
+		if tree.refuse != nil {
+			return *tree.refuse
+		}
 		var results []any
 		for _, c := range params[0].([]any) {
 			call := c.(map[string]any)
@@ -439,6 +444,17 @@ func TestChecksums(t *testing.T) {
 				t.Errorf("from topurl: error %v, want one with %q", err, tt.remote)
 			}
 		})
+	}
+}
+
+// TestChecksumsRefused has a hub that answers no call at all.
+func TestChecksumsRefused(t *testing.T) {
+	tree := newKojiTree(t)
+	build, _ := tree.add(t, 7, fixture(t, sorrel))
+	tree.refuse = &xmlrpc.Fault{Code: int64(koji.ErrServerOffline), Message: "database outage"}
+	_, err := (&rpmReader{hub: tree.hub, topdir: tree.topdir}).readBuild(t.Context(), "sorrel", build)
+	if !errors.Is(err, koji.ErrServerOffline) {
+		t.Errorf("error %v, want the hub's", err)
 	}
 }
 

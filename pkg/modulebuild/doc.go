@@ -15,6 +15,8 @@
 //	takeover.go      what an earlier run has built already
 //	engine.go        a plan, a Builder and the results so far, to packages
 //	packages.go      reading back what was built
-//	finish.go        packages to finished module metadata
+//	finish.go        packages to finished module metadata, of one architecture or several
+//	finishpackages.go which packages are part of the module
+//	finisharch.go    and which of them have a place on an architecture
 //	defaults.go      the document that makes its profiles installable
 package modulebuild
