@@ -186,6 +186,19 @@ func TestFinishModule(t *testing.T) {
 	if diff := cmp.Diff([]string{"profile default names fern, which is built for other architectures only (on i686, aarch64)"}, f.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
+	for _, rpm := range in.RPMs {
+		p := rpm.Package
+		got, want := fmt.Sprint(p.ExcludeArch, p.ExclusiveArch), "[] []"
+		switch p.NEVRA.Name + "." + p.NEVRA.Arch {
+		case "larch.src":
+			want = "[ppc64 s390x] []"
+		case "fern.src":
+			want = "[] [x86_64 s390x]"
+		}
+		if got != want {
+			t.Errorf("%s is not for, and only for, %s, want %s", p.NEVRA, got, want)
+		}
+	}
 	files := readAll(t, *f.Import)
 	if files["modulemd.src.txt"] != string(in.SourceText) {
 		t.Error("modulemd.src.txt is not the document as it was read")

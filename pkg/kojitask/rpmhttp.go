@@ -74,9 +74,6 @@ func newRemoteFile(ctx context.Context, client *http.Client, address string, wai
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, errors.New("topurl is no URL that begins with http:// or https://")
 	}
-	if client == nil {
-		client = newFilesClient(nil)
-	}
 	return &remoteFile{ctx: ctx, client: client, url: u, wait: wait, size: -1, piece: firstPiece}, nil
 }
 

@@ -62,6 +62,11 @@ func (r *rpmReader) readBuild(ctx context.Context, component string, build koji.
 	fail := func(err error) ([]builtRPM, error) {
 		return nil, fmt.Errorf("reading the RPMs of the build %s: %w", build.NVR, err)
 	}
+	if r.http == nil {
+		own := *r
+		own.http = newFilesClient(nil)
+		r = &own
+	}
 	var rpms []koji.RPM
 	if err := r.hub.call(ctx, "listRPMs", &rpms, koji.Named{"buildID": build.ID}); err != nil {
 		return fail(err)

@@ -505,7 +505,7 @@ func TestRemoteFile(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewServer(tt.handler)
 			defer server.Close()
-			f, err := newRemoteFile(t.Context(), nil, server.URL+"/x", at)
+			f, err := newRemoteFile(t.Context(), newFilesClient(nil), server.URL+"/x", at)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -520,7 +520,7 @@ func TestRemoteFile(t *testing.T) {
 		})
 	}
 	t.Run("a password stays secret", func(t *testing.T) {
-		f, err := newRemoteFile(t.Context(), nil, "http://user:hush@127.0.0.1:1/x", at)
+		f, err := newRemoteFile(t.Context(), newFilesClient(nil), "http://user:hush@127.0.0.1:1/x", at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -536,7 +536,7 @@ func TestRemoteFile(t *testing.T) {
 			<-r.Context().Done()
 		}))
 		defer server.Close()
-		f, err := newRemoteFile(ctx, nil, server.URL+"/x", at)
+		f, err := newRemoteFile(ctx, newFilesClient(nil), server.URL+"/x", at)
 		if err != nil {
 			t.Fatal(err)
 		}
