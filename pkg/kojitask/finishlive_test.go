@@ -15,6 +15,7 @@ import (
 	"github.com/kojimod/kojimod/internal/rpmfile"
 	"github.com/kojimod/kojimod/pkg/koji"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
+	"github.com/kojimod/kojimod/pkg/repogen"
 )
 
 // TestLiveFinish has a real hub tell about RPMs and import the build record that is
@@ -72,6 +73,17 @@ func TestLiveFinish(t *testing.T) {
 			}
 			if diff := cmp.Diff(local, built); diff != "" {
 				t.Errorf("RPMs of %s (-from topdir +from topurl)\n%s", build.NVR, diff)
+			}
+		}
+		for _, rpm := range built {
+			i := slices.IndexFunc(files[c.Name], func(f string) bool { return filepath.Base(f) == filepath.Base(rpm.Repo.Location) })
+			want, err := repogen.ReadPackage(t.Context(), files[c.Name][i], rpm.Repo.Location)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want.Time = rpm.Repo.Time // that of the file
+			if diff := cmp.Diff(want, rpm.Repo); diff != "" {
+				t.Errorf("(-file that was imported +ours)\n%s", diff)
 			}
 		}
 		o := modulebuild.Outcome{Component: c.Name, State: modulebuild.Built}
