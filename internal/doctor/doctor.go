@@ -69,7 +69,11 @@ type Options struct {
 // Run looks at everything, in an order in which one reads it. The error is that of
 // a hub that does not answer any more; it is among the findings, too.
 func Run(ctx context.Context, opts Options) ([]Finding, error) {
-	e := &exam{Options: opts, now: time.Now}
+	return run(ctx, opts, time.Now)
+}
+
+func run(ctx context.Context, opts Options, now func() time.Time) ([]Finding, error) {
+	e := &exam{Options: opts, now: now}
 	for _, check := range checks() {
 		check(e, ctx)
 		if e.down != nil {
