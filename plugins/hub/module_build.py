@@ -52,6 +52,7 @@ build tag) and module_tag (the build happens in, or is meant for, a tag of a mod
 
 import configparser
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -59,6 +60,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 from types import SimpleNamespace
 
 # The hub goes offline for everybody when a plugin cannot be loaded (load_plugins in kojixmlrpc.py),
@@ -690,7 +692,7 @@ def _make_tags(task, tag, name, plan, checksum):
     extra.update({'rpm.macro.' + macro: value for macro, value in plan['macros'].items()})
     extra.update({TASK: task.id, PLAN: checksum})
     if hub.lookup_tag(name, strict=False):
-        raise koji.BuildError('%s: there was a tag of that name' % name)
+        raise koji.GenericError('%s: there was a tag of that name, take another version' % name)
     tag_id = hub._create_tag(name, perm='admin', arches=' '.join(arches), extra=extra)
     parents = [tag['id']] + [_content_tag(task, build) for build in plan['requires']] + [platform['id']]
     hub._writeInheritanceData(tag_id, [
@@ -787,9 +789,7 @@ def moduleFinish(task_id, finish):
     if repo['state'] != koji.REPO_INIT or not _unchanged(tag, repo):
         raise koji.GenericError('repository %s is not in state INIT, or older than the last change of %s: '
                                 'make another' % (repo['id'], tag['name']))
-    stage = os.path.join(koji.pathinfo.work(), 'module-build', str(task.id))
-    importer = None
-    shutil.rmtree(stage, ignore_errors=True)
+    importer, stage = None, _stage(task.id)
     try:
         with _allowed(task.id):
             if not task.scratch:
@@ -802,11 +802,18 @@ def moduleFinish(task_id, finish):
                 _delete_tags(task.id)
     except Exception:
         if importer:
-            importer.check_build_dir()
+            importer.check_build_dir(delete=True)
         raise
     finally:
         shutil.rmtree(stage, ignore_errors=True)
     return _answer(task, tag)['finished']
+
+
+def _stage(task_id):
+    """A directory below work/ for one attempt: what a killed hub did not delete is in no other's way."""
+    base = os.path.join(koji.pathinfo.work(), 'module-build')
+    os.makedirs(base, exist_ok=True)
+    return tempfile.mkdtemp(prefix='%d-' % task_id, dir=base)
 
 
 def _repo_done(repo, repodata, stage):
@@ -866,9 +873,10 @@ def _importer(task, reserved, directory, stage):
             _assert_import(task, self.buildinfo, self.cg, self.metadata_only)
 
         def check_build_dir(self, delete=False):
-            # the build is this task's and not complete: what lies there, an attempt that was rolled
-            # back has left
-            if self.buildinfo:
+            # The build is this task's and not complete: what lies there, an attempt that was rolled back
+            # has left. After a failure (delete) it may be another attempt's already, where the lock on
+            # the task's row has gone with the connection to the database.
+            if self.buildinfo and not (delete and _connection_lost()):
                 path = koji.pathinfo.build(self.buildinfo)
                 if os.path.islink(path):
                     os.unlink(path)
@@ -876,6 +884,15 @@ def _importer(task, reserved, directory, stage):
                     shutil.rmtree(path)
 
     return Importer()
+
+
+def _connection_lost():
+    """Whether the request's transaction can do no more."""
+    try:
+        db.QueryProcessor(tables=['btype'], columns=['id'], opts={'limit': 1}).execute()
+    except Exception:
+        return True
+    return False
 
 
 def _read_metadata(directory):
@@ -912,7 +929,12 @@ def moduleStatus():
         problems.append('there is no policy module_build: only administrators build modules')
     if CONFIG['channel'] and not hub.lookup_name('channels', CONFIG['channel']):
         problems.append('there is no channel %s' % CONFIG['channel'])
-    answer['leftovers']['tags'] = [row['tag'] for row in _of_ended_tasks() if row['build'] is None]
+    for policy, what in (('build_from_repo_id', 'all components'), ('build_from_srpm', 'source packages')):
+        rules = context.policy.get(policy)
+        if not _asks(rules.ruleset if rules else [], 'module_component'):
+            problems.append('the policy %s never asks module_component: where it does not allow everything, '
+                            '%s of users who are not administrators are refused' % (policy, what))
+    answer['leftovers']['tags'] = [row['tag'] for row in _of_ended_tasks(['build.id IS NULL'])]
     rows = db.QueryProcessor(
         tables=['build'], columns=['build.id'], aliases=['id'], joins=['task ON task.id = build.task_id'],
         clauses=['build.state = %(building)i', 'task.method IN %(methods)s', 'task.state IN %(ended)s'],
@@ -921,12 +943,19 @@ def moduleStatus():
     return answer
 
 
+def _asks(rules, name):
+    """Whether a policy (koji.policy.SimpleRuleSet.ruleset) has a test of that name."""
+    return any(test.name == name for tests, _, _ in rules for test in tests) or \
+        any(_asks(action, name) for _, _, action in rules if isinstance(action, list))
+
+
 def _ended():
     return {'methods': METHODS, 'ended': tuple(koji.TASK_STATES[state] for state in ENDED)}
 
 
-def _of_ended_tasks(days=0):
-    """The tags of tasks that ended before, oldest first: {tag, tag_id, task_id, ended, build, identity}.
+def _of_ended_tasks(clauses, days=0):
+    """The tags of tasks that ended days ago, at most 1000, oldest first: {tag, tag_id, task_id, ended,
+    build, identity}.
     build is the id of the task's complete build, identity None for a build tag."""
     joins = ['tag ON tag.id = mark.tag_id',
              'tag_config ON tag_config.tag_id = tag.id AND tag_config.active IS TRUE',
@@ -939,8 +968,8 @@ def _of_ended_tasks(days=0):
              'identity': 'own.value', 'ended': "date_part('epoch', task.completion_time)"}
     return db.QueryProcessor(
         tables=['tag_extra AS mark'], joins=joins, columns=list(names.values()), aliases=list(names),
-        clauses=['mark.key = %(key)s', 'mark.active IS TRUE', 'task.method IN %(methods)s',
-                 'task.state IN %(ended)s', "task.completion_time < NOW() - %(age)s::interval"],
+        clauses=clauses + ['mark.key = %(key)s', 'mark.active IS TRUE', 'task.method IN %(methods)s',
+                           'task.state IN %(ended)s', "task.completion_time < NOW() - %(age)s::interval"],
         values=dict(_ended(), key=TASK, identity=IDENTITY, complete=koji.BUILD_STATES['COMPLETE'],
                     age='%d days' % days), opts={'order': 'task_id,tag_id', 'limit': 1000}).execute()
 
@@ -958,7 +987,7 @@ def modulePrune(days=30, dry_run=True):
         raise koji.ParameterError('days is a number from 0 to 36500')
     if not isinstance(dry_run, bool):
         raise koji.ParameterError('dry_run is true or false')
-    rows = [row for row in _of_ended_tasks(days) if row['build'] is None or row['identity'] is None]
+    rows = _of_ended_tasks(['build.id IS NULL OR own.value IS NULL'], days)
     # build tags first, since the others are their parents
     rows.sort(key=lambda row: (row['identity'] is not None, row['tag_id']))
     pruned = []
@@ -980,27 +1009,41 @@ def _prune(row):
     return True
 
 
-# Callbacks. What one of the first two raises refuses the change (run_callbacks in koji/plugin.py).
+# Callbacks. What a guard raises refuses the change (run_callbacks in koji/plugin.py).
+
+def _guard(check):
+    """A guard refuses with Koji's own faults; any other exception of it must not stop a whole hub."""
+    @functools.wraps(check)
+    def guard(cbtype, *args, **kws):
+        try:
+            check(**kws)
+        except koji.GenericError:
+            raise
+        except Exception:
+            logger.exception('%s cannot tell whether a change is allowed', check.__name__)
+    return guard
+
 
 def _mark(tag):
     """The id of the task that a tag belongs to, or None. Event or not, the tag of today counts."""
     return ((hub.get_tag(tag['id']) or tag).get('extra') or {}).get(TASK)
 
 
-def guard_content(cbtype, *args, **kws):
+@_guard
+def guard_content(tag, user=None, **kws):
     """Only the module's task, through the calls above, changes what a module's tags hold."""
-    mark = _mark(kws['tag'])
+    mark = _mark(tag)
     if mark is None or getattr(context, 'module_build_task', None) == mark:
         return
-    user = kws.get('user') or {}
+    user = user or {}
     if not {'admin', 'tag'} & set(hub.get_user_perms(user['id']) if user.get('id') else ()):
-        raise koji.ActionNotAllowed('%s belongs to the module build of task %s' % (kws['tag']['name'], mark))
+        raise koji.ActionNotAllowed('%s belongs to the module build of task %s' % (tag['name'], mark))
 
 
-def guard_repo(cbtype, *args, **kws):
+@_guard
+def guard_repo(tag, task_id=None, **kws):
     """Only the module's task makes repositories: another would have the module's packages without its
     metadata. Those of a build tag may also be made by the task's newRepo children."""
-    tag, task_id = kws['tag'], kws.get('task_id')
     mark = _mark(tag)
     if mark is None:
         return
@@ -1017,12 +1060,10 @@ def guard_repo(cbtype, *args, **kws):
         tag['name'], mark))
 
 
-def guard_repo_done(cbtype, *args, **kws):
+@_guard
+def guard_repo_done(repo, **kws):
     """A module's repository becomes ready in moduleFinish alone, with all else."""
-    repo = kws['repo']
-    if repo['dist']:
-        return
-    tag = hub.get_tag(repo['tag_id'])
+    tag = None if repo['dist'] else hub.get_tag(repo['tag_id'])
     if tag and TASK in tag['extra'] and IDENTITY in tag['extra'] \
             and getattr(context, 'module_build_task', None) != tag['extra'][TASK]:
         raise koji.ActionNotAllowed('repositories of %s are made ready by moduleFinish' % tag['name'])

@@ -9,8 +9,10 @@
 HOST and OTHER_HOST are hosts that no kojid serves; the policy "channel" sends moduleBuild and
 moduleContext to a channel of theirs, so that these tests can be the builder. USER may build modules
 (policy module_build), OTHER may not; the policies have the lines of the plugin's own text, and deny
-the module forbidden-module. A real builder serves the channels default and createrepo: it makes the
-repository, and builds the SRPM as a component where one is given, with %{?dist} in its Release.
+the module forbidden-module, in the policy tag the module forbidden-destination in the target's
+destination, in the policy cg_import the module forbidden-import ("Not there", "Not here"). A real
+builder serves the channels default and createrepo: it makes the repository, and builds the SRPM as a
+component where one is given, with %{?dist} in its Release.
 """
 
 import hashlib
@@ -114,11 +116,12 @@ class Live(unittest.TestCase):
         cg = [cg for cg, info in self.admin.listCGs().items() if name in info['users']][0]
         return self.admin.CGImport({
             'metadata_version': 0,
-            'build': {'name': identity['name'], 'version': identity['stream'], 'source': None, 'start_time': 1,
-                      'release': identity['version'], 'end_time': 2,
+            'build': {'name': identity['name'], 'version': identity['stream'], 'source': None,
+                      'release': identity['version'], 'start_time': 1, 'end_time': 2,
                       'extra': {'typeinfo': {'module': {'content_koji_tag': tag}}}},
             'buildroots': [{'id': 1, 'host': {'os': 'x', 'arch': 'x86_64'}, 'components': [], 'tools': [],
                             'content_generator': {'name': cg, 'version': '1'},
                             'container': {'type': 'none', 'arch': 'x86_64'}}],
-            'output': [{'buildroot_id': 1, 'arch': 'noarch', 'type': 'log', 'filename': 'build.log', 'filesize': 5,
-                        'checksum_type': 'md5', 'checksum': hashlib.md5(b'built').hexdigest()}]}, folder)['id']
+            'output': [{'buildroot_id': 1, 'arch': 'noarch', 'type': 'log', 'filename': 'build.log',
+                        'filesize': 5, 'checksum_type': 'md5',
+                        'checksum': hashlib.md5(b'built').hexdigest()}]}, folder)['id']

@@ -69,8 +69,8 @@ class FinishTest(Live):
                            components=[])
         return {
             'metadata_version': 0,
-            'build': dict(nvr, build_id=got['build_id'], task_id=task_id, source=SOURCE, start_time=1600000000,
-                          end_time=1600000001, extra={'typeinfo': {'module': module}}),
+            'build': dict(nvr, build_id=got['build_id'], task_id=task_id, source=SOURCE,
+                          start_time=1600000000, end_time=1600000001, extra={'typeinfo': {'module': module}}),
             'buildroots': [{'id': 1, 'host': {'os': 'x', 'arch': 'x86_64'}, 'components': [], 'tools': [],
                             'content_generator': {'name': self.maker, 'version': '1'},
                             'container': {'type': 'none', 'arch': 'x86_64'}}],
@@ -121,7 +121,8 @@ class FinishTest(Live):
         self.assertIn(got['nvr'], [b['nvr'] for b in self.admin.listTagged(self.dest, type='module')])
         self.assertEqual(self.admin.getRepo(got['tag'])['id'], repo['repo_id'])
         info = self.admin.repoInfo(repo['repo_id'])
-        self.assertEqual((info['custom_opts'], info['opts']['src'], info['opts']['debuginfo']), ({}, True, True))
+        self.assertEqual((info['custom_opts'], info['opts']['src'], info['opts']['debuginfo']),
+                         ({}, True, True))
         # nothing that ends it for Koji: kojira keeps it, as its tag has not changed
         self.admin.repo.updateEndEvents()
         self.assertIsNone(self.admin.repoInfo(repo['repo_id'])['end_event'])
@@ -134,7 +135,8 @@ class FinishTest(Live):
             self.assertEqual(os.readlink(os.path.join(base, 'latest')), str(repo['repo_id']))
             for name in ('repomd.xml', 'primary.xml.gz'):
                 self.assertTrue(os.path.isfile(os.path.join(base, 'latest', 'x86_64', 'repodata', name)))
-            self.assertFalse(os.path.exists(os.path.join(TOPDIR, 'work', 'module-build', str(task_id))))
+            left = os.listdir(os.path.join(TOPDIR, 'work', 'module-build'))
+            self.assertEqual([name for name in left if name.startswith('%d-' % task_id)], [])
 
     def test_bad_finish(self):
         task_id, got = self.reserved()
@@ -158,9 +160,11 @@ class FinishTest(Live):
                 self.refused(text, self.host.host.moduleFinish, task_id, bad)
                 self.nothing(got, repo['repo_id'])
         for text, change in (
-                ('name of the build', {'build': {'name': 'other'}}), ('task_id of', {'build': {'task_id': 1}}),
+                ('name of the build', {'build': {'name': 'other'}}),
+                ('task_id of', {'build': {'task_id': 1}}),
                 ('build_id of', {'build': {'build_id': 1}}), ('release of', {'build': {'release': '1'}}),
-                ('content_koji_tag', {'build': {'extra': {'typeinfo': {'module': {'content_koji_tag': 'x'}}}}}),
+                ('content_koji_tag',
+                 {'build': {'extra': {'typeinfo': {'module': {'content_koji_tag': 'x'}}}}}),
                 ('no other', {'build': {'extra': {'typeinfo': {'rpm': {}, 'module': {
                     'content_koji_tag': got['tag']}}}}}),
                 ('not as it should be', {'output': None}), ('not as it should be', {'buildroots': 7}),
@@ -200,10 +204,11 @@ class FinishTest(Live):
         name, version, release = got['nvr'].rsplit('-', 2)
         build = os.path.join(TOPDIR, 'packages', name, version, release)
         repodata = os.path.join(TOPDIR, 'repos', got['tag'], str(repo['repo_id']), 'x86_64', 'repodata')
-        stage = os.path.join(TOPDIR, 'work', 'module-build', str(task_id), 'import')
+        stage = os.path.join(TOPDIR, 'work', 'module-build', '%d-killed' % task_id, 'import')
         for path in (build + '/files/module', build + '/data/logs', repodata, stage):
             os.makedirs(path)
-        for path in (build + '/files/module/modulemd.txt', build + '/data/logs/build.log', build + '/metadata.json',
+        for path in (build + '/files/module/modulemd.txt', build + '/data/logs/build.log',
+                     build + '/metadata.json',
                      repodata + '/repomd.xml', repodata + '/old-primary.xml.gz', stage + '/modulemd.txt'):
             with open(path, 'w') as left:
                 left.write('left over')
@@ -215,7 +220,7 @@ class FinishTest(Live):
         self.assertEqual(sorted(os.listdir(repodata)), ['primary.xml.gz', 'repomd.xml'])
         with open(build + '/files/module/modulemd.txt') as new:
             self.assertEqual(new.read(), json.dumps(got['identity']))
-        self.assertFalse(os.path.exists(stage))
+        self.assertEqual(os.listdir(stage), ['modulemd.txt'])  # nobody's way
 
     def test_destination_refuses(self):
         task_id, got = self.reserved()
@@ -241,6 +246,13 @@ class FinishTest(Live):
         self.nothing(got, repo['repo_id'])
         self.host.host.moduleFinish(task_id, finish)
         self.all_of_it(got, repo['repo_id'])
+
+    def test_policies_refuse_early(self):
+        for text, name in (('Not there', 'forbidden-destination'), ('Not here', 'forbidden-import')):
+            task_id, identity = self.task(), self.identity(name=name)
+            self.refused(text, self.host.host.moduleReserve, task_id, identity)
+            self.assertIsNone(self.admin.getBuild('%(name)s-a_1-%(version)s.%(context)s' % identity))
+            self.assertIsNone(self.host.host.moduleReserve(task_id))
 
     # the same from several sides at once
 
@@ -329,7 +341,8 @@ class FinishTest(Live):
     def test_scratch(self):
         task_id, got = self.reserved({'scratch': True}, context='c0ffee00_1')
         finish = self.finish(task_id, got)
-        self.refused('finished has repo_id', self.host.host.moduleFinish, task_id, dict(finish, directory='a/b'))
+        self.refused('finished has repo_id', self.host.host.moduleFinish, task_id,
+                     dict(finish, directory='a/b'))
         done = self.host.host.moduleFinish(task_id, finish)
         self.assertEqual(done, {'build_id': None, 'nvr': got['nvr'], 'tag': got['tag'],
                                 'repo_id': finish['repo_id'], 'dest_tag': None})
@@ -384,7 +397,8 @@ class FinishTest(Live):
         tasks = []
         for identity in identities:
             params = dict(identity, __method__='moduleContext', pin={'time': 1})
-            child = self.host.host.subtask('moduleContext', [params], root, label='context:' + identity['context'])
+            child = self.host.host.subtask('moduleContext', [params], root,
+                                           label='context:' + identity['context'])
             self.assertTrue(self.host.host.openTask(child))
             tasks.append(child)
         return tasks

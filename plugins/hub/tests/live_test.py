@@ -14,7 +14,8 @@ class LiveTest(Live):
     def test_request(self):
         task_id = self.task({'scratch': True, 'keep_going': False, 'background': True})
         info = self.admin.getTaskInfo(task_id, request=True)
-        self.assertEqual(info['request'], [{'__method__': 'moduleBuild', 'source': SOURCE, 'target': env('TARGET'),
+        self.assertEqual(info['request'], [{'__method__': 'moduleBuild', 'source': SOURCE,
+                                            'target': env('TARGET'),
                                             'opts': {'scratch': True, 'background': True}}])
         self.assertEqual(info['priority'], koji.PRIO_DEFAULT + 5)
         self.assertEqual(info['owner'], self.user.getLoggedInUser()['id'])
@@ -40,13 +41,15 @@ class LiveTest(Live):
         first = self.host.host.moduleReserve(task_id, identity, {'commit': '0123'})
         self.assertEqual(first['tag'], 'module-live-a-1-%s-c0ffee00' % identity['version'])
         self.assertEqual(first['nvr'], 'live-a_1-%s.c0ffee00' % identity['version'])
-        self.assertEqual((first['identity'], first['pin'], first['first_task']), (identity, {'commit': '0123'}, task_id))
+        self.assertEqual((first['identity'], first['pin'], first['first_task']),
+                         (identity, {'commit': '0123'}, task_id))
         self.assertEqual(self.host.host.moduleReserve(task_id, identity), first)
         self.assertEqual(self.host.host.moduleReserve(task_id), first)
         build = self.admin.getBuild(first['build_id'])
         self.assertEqual((build['state'], build['task_id'], build['owner_name']),
                          (koji.BUILD_STATES['BUILDING'], task_id, env('USER').split(':')[0]))
-        self.assertEqual([b['nvr'] for b in self.admin.listBuilds(taskID=task_id, type='module')], [first['nvr']])
+        self.assertEqual([b['nvr'] for b in self.admin.listBuilds(taskID=task_id, type='module')],
+                         [first['nvr']])
         tag = self.admin.getTag(first['tag'])
         self.assertEqual((tag['extra']['module.task'], tag['perm']), (task_id, 'admin'))
         self.assertIn('live', [p['package_name'] for p in self.admin.listPackages(
@@ -115,14 +118,17 @@ class LiveTest(Live):
         self.user.cancelTask(task_id)
         self.assertEqual(self.admin.getBuild(first['build_id'])['state'], koji.BUILD_STATES['CANCELED'])
         self.refused('does not own task', self.host.host.moduleReserve, task_id, identity)
-        self.refused('another source', self.user.moduleBuild, SOURCE + '1', env('TARGET'), {'resume': task_id})
-        self.refused('no module build of yours', self.admin.moduleBuild, SOURCE, env('TARGET'), {'resume': task_id})
+        self.refused('another source', self.user.moduleBuild, SOURCE + '1', env('TARGET'),
+                     {'resume': task_id})
+        self.refused('no module build of yours', self.admin.moduleBuild, SOURCE, env('TARGET'),
+                     {'resume': task_id})
         again = self.task({'resume': task_id})
         second = self.host.host.moduleReserve(again, identity)
         self.assertEqual(second, dict(first))  # build, tag, pin and first task are the old ones
         build = self.admin.getBuild(first['build_id'])
         self.assertEqual((build['state'], build['task_id']), (koji.BUILD_STATES['BUILDING'], again))
-        self.assertEqual(self.host.host.moduleTags(again, {'packages': ['a'], 'macros': {'dist': '.m1'}}), tags)
+        self.assertEqual(self.host.host.moduleTags(again, {'packages': ['a'], 'macros': {'dist': '.m1'}}),
+                         tags)
         self.fail_task(again)
         self.assertEqual(self.admin.getBuild(first['build_id'])['state'], koji.BUILD_STATES['FAILED'])
         third = self.host.host.moduleReserve(self.task({'resume': again}), identity)
@@ -171,7 +177,8 @@ class LiveTest(Live):
         name = koji.get_header_fields(srpm, ['name'])['name'] if srpm else 'fennel'
         self.refused('reserved no module', self.host.host.moduleTags, task_id, {})
         self.host.host.moduleReserve(task_id, identity)
-        macros = {'dist': '.module+f99+1+%s' % identity['version'], '_module_name': 'live', 'two(n:)': 'one\\\ntwo'}
+        macros = {'dist': '.module+f99+1+%s' % identity['version'], '_module_name': 'live',
+                  'two(n:)': 'one\\\ntwo'}
         plan = {'packages': [name, 'other'], 'macros': macros, 'groups': {'build': ['bash']}}
         self.refused('needs a value', self.host.host.moduleTags, task_id, dict(plan, macros={'dist': ''}))
         self.refused('architectures', self.host.host.moduleTags, task_id, dict(plan, arches=['vax']))
@@ -179,14 +186,16 @@ class LiveTest(Live):
         self.assertEqual(self.host.host.moduleTags(task_id, plan), tags)
         self.refused('another plan', self.host.host.moduleTags, task_id, dict(plan, packages=[name]))
         config = self.admin.getBuildConfig(tags['build_tag'])
-        self.assertEqual({k[10:]: v for k, v in config['extra'].items() if k.startswith('rpm.macro.')}, macros)
+        self.assertEqual({k[10:]: v for k, v in config['extra'].items() if k.startswith('rpm.macro.')},
+                         macros)
         self.assertEqual(config['arches'].split(), tags['arches'])
         self.assertEqual(self.admin.getTag(tags['tag'])['extra']['repo.opts'],
                          {'src': True, 'debuginfo': True, 'separate_src': False})
         target = self.admin.getBuildTarget(env('TARGET'))
         self.assertEqual([p['name'] for p in self.admin.getInheritanceData(tags['build_tag'])],
                          [tags['tag'], target['build_tag_name']])
-        self.assertEqual({p['package_name'] for p in self.admin.listPackages(tagID=tags['tag'])}, {name, 'other'})
+        self.assertEqual({p['package_name'] for p in self.admin.listPackages(tagID=tags['tag'])},
+                         {name, 'other'})
         self.assertIn('bash', [p['package'] for g in self.admin.getTagGroups(tags['build_tag'])
                                if g['name'] == 'build' for p in g['packagelist']])
         self.repositories(task_id, tags)
@@ -204,19 +213,23 @@ class LiveTest(Live):
         target = self.admin.getBuildTarget(env('TARGET'))
         self.admin.tagBuildBypass(target['dest_tag'], build)
         tags = self.host.host.moduleTags(task_id, {'requires': [build]})
-        self.assertEqual([(p['name'], p['noconfig']) for p in self.admin.getInheritanceData(tags['build_tag'])],
+        links = self.admin.getInheritanceData(tags['build_tag'])
+        self.assertEqual([(p['name'], p['noconfig']) for p in links],
                          [(tag, True), (content, True), (target['build_tag_name'], False)])
 
     def repositories(self, task_id, tags):
-        forced = [self.other.repo.request(tags[tag], force=True)['request']['id'] for tag in ('tag', 'build_tag')]
+        forced = [self.other.repo.request(tags[tag], force=True)['request']['id'] 
+                  for tag in ('tag', 'build_tag')]
         for tag in (tags['tag'], tags['build_tag']):
             self.refused('alone', self.host.host.repoInit, tag)
             self.refused('alone', self.other_host.host.repoInit, tag, task_id)
             other = self.admin.makeTask('newRepo', [tag], channel='createrepo')
             self.assertIn('made by the module build of task', self.wait(other, 'FAILED'))
-        child = self.host.host.subtask('newRepo', [tags['tag']], task_id, channel='createrepo', label='repo:wrong')
+        child = self.host.host.subtask('newRepo', [tags['tag']], task_id, channel='createrepo',
+                                       label='repo:wrong')
         self.assertIn('alone', self.wait(child, 'FAILED'))
-        child = self.host.host.subtask('newRepo', [tags['build_tag']], task_id, channel='createrepo', label='repo:1')
+        child = self.host.host.subtask('newRepo', [tags['build_tag']], task_id, channel='createrepo',
+                                       label='repo:1')
         type(self).repo_id = self.wait(child)[0]
         self.assertEqual(self.admin.repoInfo(self.repo_id)['tag_name'], tags['build_tag'])
         self.assertTrue(self.host.host.repoInit(tags['tag'], task_id))
@@ -231,7 +244,8 @@ class LiveTest(Live):
         opts = {'repo_id': self.repo_id}
         stranger = self.user.build(source, None, opts)
         self.assertIn('policy violation', self.wait(stranger, 'FAILED'))
-        child = self.host.host.subtask('build', [source, None, opts], task_id, channel='default', label='build:' + name)
+        child = self.host.host.subtask('build', [source, None, opts], task_id, channel='default',
+                                       label='build:' + name)
         self.wait(child)
         nvr = self.admin.listBuilds(taskID=child)[0]['nvr']
         self.assertIn('.module+f99+1+' + identity['version'], nvr)
@@ -242,12 +256,21 @@ class LiveTest(Live):
         got = self.host.host.moduleTagBuild(task_id, nvr)
         self.assertEqual(self.host.host.moduleTagBuild(task_id, nvr), got)
         self.assertEqual([b['nvr'] for b in self.admin.listTagged(tags['tag'])], [nvr])
+        # what somebody else has registered beforehand
+        squatted = self.required(self.identity(stream='squatted', name=name), tags['tag'])
+        self.refused('was not built for', self.host.host.moduleTagBuild, task_id, squatted)
         # nobody without rights, over any road
         self.refused('permission', self.user.untagBuild, tags['tag'], nvr)
         for call, args in ((self.user.tagBuild, (tags['build_tag'], nvr)),
                            (self.user.untagBuildBypass, (tags['tag'], nvr)),
                            (self.user.tagBuildBypass, (tags['build_tag'], nvr)),
                            (self.user.packageListBlock, (tags['tag'], name)),
+                           (self.user.packageListAdd, (tags['tag'], 'bash', 'packager')),
+                           (self.user.packageListRemove, (tags['tag'], name)),
+                           (self.user.setInheritanceData, (tags['build_tag'], [])),
+                           (self.user.groupPackageListAdd, (tags['build_tag'], 'build', 'evil')),
+                           (self.user.deleteTag, (tags['tag'],)),
+                           (self.user.repoExpire, (self.repo_id,)),
                            (self.user.editTag2, (tags['tag'],))):
             with self.assertRaises(koji.GenericError, msg=str(call)):
                 call(*args)
