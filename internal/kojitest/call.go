@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,25 +75,18 @@ func handle[P any](required int, f func(*call, P) (any, error)) method {
 			}
 		}
 		var p P
-		if err := xmlrpc.Assign(&p, given); err != nil {
-			return nil, fault(errParameter, "%s(): %v", c.method, err)
-		}
 		for k := range named {
-			if !known(names, k) {
+			if !slices.Contains(names, k) {
 				return nil, fault(errParameter, "%s() got an unexpected keyword argument '%s'", c.method, k)
+			}
+		}
+		if len(given) > 0 {
+			if err := xmlrpc.Assign(&p, given); err != nil {
+				return nil, fault(errParameter, "%s(): %v", c.method, err)
 			}
 		}
 		return f(c, p)
 	}
-}
-
-func known(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // methods returns all that the hub knows.

@@ -92,9 +92,20 @@ func (h *Hub) Lend(hostName string) (lent Lent) {
 	return lent
 }
 
-// ExpireSessions lets all sessions expire, as they do when it is long since they
-// were renewed.
-func (h *Hub) ExpireSessions() { h.locked(h.expireAll) }
+// ExpireSessions lets sessions expire, all unless some are named, as they do when it
+// is long since they were renewed.
+func (h *Hub) ExpireSessions(ids ...int64) {
+	h.locked(func() {
+		if len(ids) == 0 {
+			h.expireAll()
+		}
+		for _, id := range ids {
+			if s := h.state.sessions[id]; s != nil {
+				s.expired = true
+			}
+		}
+	})
+}
 
 func (h *Hub) expireAll() {
 	for _, s := range h.state.sessions {
