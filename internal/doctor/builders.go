@@ -80,8 +80,9 @@ func (e *exam) builders(ctx context.Context, check, channel string) ([]host, boo
 	if len(gone) > 0 {
 		e.warn(check, "see that kojid runs there, or koji disable-host", "of the channel %s do not check in: %s", channel, list(gone))
 	}
-	if len(busy) == len(alive) {
-		e.warn(check, "it passes with their work; if not, kojid.log there says what they lack", "no builder of the channel %s takes tasks just now: %s", channel, list(busy))
+	if who := list(busy); len(busy) == len(alive) && !e.busy[who] {
+		e.busy[who] = true // said once, whatever channels they are in
+		e.warn(check, "it passes with their work; if not, kojid.log there says what they lack", "no builder of the channel %s takes tasks just now: %s", channel, who)
 	}
 	if e.hostData == nil {
 		var all []struct {

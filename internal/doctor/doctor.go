@@ -73,7 +73,7 @@ func Run(ctx context.Context, opts Options) ([]Finding, error) {
 }
 
 func run(ctx context.Context, opts Options, now func() time.Time) ([]Finding, error) {
-	e := &exam{Options: opts, now: now}
+	e := &exam{Options: opts, now: now, busy: map[string]bool{}}
 	for _, check := range checks() {
 		check(e, ctx)
 		if e.down != nil {
@@ -108,6 +108,7 @@ type exam struct {
 	arches   []string
 	target   *koji.BuildTarget
 	hostData map[int64]hostData
+	busy     map[string]bool // names of builders that were reported as busy
 }
 
 type user struct {

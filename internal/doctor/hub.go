@@ -23,11 +23,26 @@ type plugin struct {
 	Problems  []string `xmlrpc:"problems"`
 	Channel   string   `xmlrpc:"channel"`
 	Generator string   `xmlrpc:"content_generator"`
+
 	Leftovers struct {
 		Tags         []string `xmlrpc:"tags"`
 		Reservations []string `xmlrpc:"reservations"`
 	} `xmlrpc:"leftovers"`
 }
+
+// asks reports whether a policy has the test module_component somewhere, which only
+// the plugin sees.
+func (p *plugin) asks(policy string) bool {
+	for _, problem := range p.Problems {
+		if strings.Contains(problem, "the policy "+policy+" ") && strings.Contains(problem, neverAsks) {
+			return false
+		}
+	}
+	return true
+}
+
+// neverAsks is what the plugin says of policies that do not.
+const neverAsks = "never asks module_component"
 
 func (e *exam) checkHub(ctx context.Context) {
 	var version string
@@ -109,7 +124,7 @@ func (e *exam) checkPlugin(ctx context.Context) {
 // lookedAtBelow reports whether a problem of the plugin's is one that has a check of
 // its own here.
 func lookedAtBelow(problem string) bool {
-	for _, known := range []string{"no build type module", "no policy module_build", "there is no channel"} {
+	for _, known := range []string{"no build type module", "no policy module_build", "there is no channel", neverAsks} {
 		if strings.Contains(problem, known) {
 			return true
 		}

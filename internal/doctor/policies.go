@@ -251,9 +251,13 @@ func (e *exam) checkComponentPolicy(ctx context.Context, name string, need Statu
 			"everybody may build; as long as no module has components, whether in modules' tags, too,")
 	case v.allows():
 		e.warn(name, "see that it is meant so; module_component :: allow would do for modules", "everybody may, not only a module's components")
-	default:
-		e.unseen(name, "the policy "+name+" in hub.conf, which should begin with module_component :: allow",
+	case name == "build_rpm":
+		e.unseen(name, "the policy build_rpm in hub.conf, which should begin with module_component :: allow",
 			"others are refused%s; as long as no module has components, whether those are allowed", v.why())
+	case e.plugin.asks(name):
+		e.ok(name, "it has a rule for a module's components, and refuses others%s", v.why())
+	default:
+		e.add(need, name, remedy, "it has no rule with module_component: %s are refused for users without permissions%s", what, v.why())
 	}
 }
 

@@ -91,7 +91,11 @@ func (e *exam) checkDestination(ctx context.Context) {
 	case tag.Locked:
 		e.fail("destination", "koji edit-tag "+name+" --unlock, or another target", "%s is locked: modules cannot be tagged into it", name)
 	case tag.Perm != nil && *tag.Perm != "":
-		e.warn("destination", "koji grant-permission "+*tag.Perm+" USER, or koji edit-tag "+name+" --no-perm",
+		remedy := "see that it is meant so; koji edit-tag " + name + " --no-perm opens it"
+		if *tag.Perm != "admin" {
+			remedy += ", koji grant-permission " + *tag.Perm + " USER adds one"
+		}
+		e.warn("destination", remedy,
 			"only users with the permission %s build modules for %s", *tag.Perm, name)
 	default:
 		e.ok("destination", "%s takes modules", name)
