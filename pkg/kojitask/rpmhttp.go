@@ -16,12 +16,13 @@ import (
 )
 
 // newFilesClient makes an HTTP client for Koji's files. It does not follow from
-// https to http. It gives each connection back at once: where files come from the
-// hub's own Apache, which has one process for each connection, those that are kept
-// open make the others wait until Apache has had enough of them.
+// https to http. It has one connection: where files come from the hub's own Apache,
+// which has a process for each and not many, a new one may have to wait for seconds
+// until Apache has had enough of somebody else's idle one, or of ours.
 func newFilesClient(config *tls.Config) *http.Client {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 30 * time.Second,
-		ResponseHeaderTimeout: time.Minute, MaxResponseHeaderBytes: 256 << 10, DisableKeepAlives: true}
+		ResponseHeaderTimeout: time.Minute, IdleConnTimeout: time.Second, MaxResponseHeaderBytes: 256 << 10,
+		MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1, ForceAttemptHTTP2: true}
 	t.TLSClientConfig = config.Clone()
 	if t.TLSClientConfig == nil {
 		t.TLSClientConfig = &tls.Config{}
@@ -230,10 +231,14 @@ func contentRange(s string) (first, last, total int64, ok bool) {
 	return first, last, total, ok && (total < 0 || last < total)
 }
 
-// drop ends the present request.
+// drop ends the present request. What is left of a piece is read, so that the
+// connection can be used again.
 func (f *remoteFile) drop() {
 	if f.body == nil {
 		return
+	}
+	if f.left >= 0 && f.left <= firstPiece {
+		_, _ = io.CopyN(io.Discard, f.body, firstPiece+1)
 	}
 	f.body.Close()
 	f.cancel()

@@ -51,8 +51,8 @@ const (
 	maxHeaders = 64 << 20
 	// maxAllHeaders bounds those of one build together.
 	maxAllHeaders = 512 << 20
-	// readers is how many files are read at once.
-	readers = 6
+	// readers is how many files of a build are read at once.
+	readers = 2
 )
 
 // readBuild reads the RPMs of a build, which is one of the component's, and gives
@@ -84,6 +84,7 @@ func (r *rpmReader) readBuild(ctx context.Context, component string, build koji.
 	if err != nil {
 		return fail(err)
 	}
+	defer r.http.CloseIdleConnections() // others wait for them
 	built := make([]builtRPM, len(rpms))
 	budget := newBudget(maxAllHeaders)
 	err = inParallel(ctx, len(rpms), readers, func(ctx context.Context, i int) error {
