@@ -44,7 +44,7 @@ reads the result from standard output, a line of JSON each. It ends when
 standard input ends.
 
 Exit codes: 0 there is a result, 1 there is a fault, 75 the session has expired:
-renew it and start again.`,
+renew it and start again, 130 told to end by a signal: another run goes on.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runTask(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -68,6 +68,7 @@ func runTask(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
+	told := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -83,6 +84,11 @@ func runTask(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) err
 		}
 	}()
 	reply, err := kojitask.Run(ctx, req, kojitask.Options{Version: programVersion(), Wake: wake, Log: log})
+	if told.Err() != nil && reply.Result == nil {
+		// A daemon that stops frees its tasks for its successor: to be ended is no
+		// fault of the module's.
+		return told.Err()
+	}
 	if writeErr := reply.Write(stdout); writeErr != nil {
 		return writeErr
 	}

@@ -209,8 +209,9 @@ class ModuleBuildTask(BaseTaskHandler):
     def handler(self, params):
         if not isinstance(params, dict) or params.get('__method__') != self.method:
             raise koji.ParameterError('%s takes one struct of named parameters' % self.method)
-        # kojid gives the tasks of a daemon that has died to its successor: let that be the only one
-        die_with_parent(signal.SIGTERM)
+        # kojid gives the tasks of a daemon that has died to its successor: let that be the only one, and
+        # leave nothing to tidy up that would be in its way
+        die_with_parent(signal.SIGKILL)
         self._take_slot()
         engine = self._engine()
         source = self._fetch(self._source(params), params)
