@@ -1,12 +1,14 @@
 package kerberos
 
 import (
+	"crypto/rand"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,16 +85,21 @@ func (w *world) config(more string) string {
 	return b.String()
 }
 
-func (w *world) newKey() types.EncryptionKey {
-	et, err := crypto.GetEtype(etypeID.AES128_CTS_HMAC_SHA1_96)
-	if err == nil {
-		var k types.EncryptionKey
-		if k, err = types.GenerateEncryptionKey(et); err == nil {
-			return k
-		}
+func (w *world) newKey() types.EncryptionKey { return w.newKeyOf(etypeID.AES128_CTS_HMAC_SHA1_96) }
+
+// newKeyOf makes a key; gokrb5 makes those of type 20 too short.
+func (w *world) newKeyOf(etype int32) types.EncryptionKey {
+	size, ok := map[int32]int{
+		etypeID.DES3_CBC_SHA1_KD: 24, etypeID.RC4_HMAC: 16,
+		etypeID.AES128_CTS_HMAC_SHA1_96: 16, etypeID.AES256_CTS_HMAC_SHA1_96: 32,
+		etypeID.AES128_CTS_HMAC_SHA256_128: 16, etypeID.AES256_CTS_HMAC_SHA384_192: 32,
+	}[etype]
+	if !ok {
+		w.t.Fatalf("encryption type %d", etype)
 	}
-	w.t.Fatal(err)
-	return types.EncryptionKey{}
+	k := types.EncryptionKey{KeyType: etype, KeyValue: make([]byte, size)}
+	_, _ = rand.Read(k.KeyValue)
+	return k
 }
 
 func (w *world) serve(realm string, conn net.Conn) {
@@ -182,6 +189,9 @@ func (w *world) initial(realm string, req messages.ASReq) []byte {
 	}
 	if time.Now().Add(w.off).Sub(stamp.PATimestamp).Abs() > 5*time.Minute {
 		return w.refuse(realm, errorcode.KRB_AP_ERR_SKEW, nil)
+	}
+	if !slices.Contains(req.ReqBody.EType, etypeID.AES128_CTS_HMAC_SHA1_96) { // that of all tickets here
+		return w.refuse(realm, errorcode.KDC_ERR_ETYPE_NOSUPP, nil)
 	}
 	f := w.issue(client, fromWire(req.ReqBody.SName, realm), req.ReqBody.Nonce, key, keyusage.AS_REP_ENCPART)
 	f.MsgType = msgtype.KRB_AS_REP

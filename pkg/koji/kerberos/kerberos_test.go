@@ -159,6 +159,25 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// Keys may be of another type than those of the tickets.
+func TestLoginKeyTypes(t *testing.T) {
+	for _, test := range []struct {
+		etype int32
+		conf  string
+	}{{17, ""}, {18, ""}, {19, ""}, {20, ""}, {23, " permitted_enctypes = rc4 aes\n"}, {16, " permitted_enctypes = aes des3-cbc-sha1\n"}} {
+		w := newWorld(t, "HOME.TEST")
+		k := key{owner: mustPrincipal(t, "packager@HOME.TEST"), version: 1, value: w.newKeyOf(test.etype)}
+		w.users["packager@HOME.TEST"], w.services["HTTP/127.0.0.1"] = k.value, "HOME.TEST"
+		opts := Options{Config: file(t, "krb5.conf", []byte(w.config(test.conf))), Keytab: file(t, "keytab", keytab(k))}
+		s, err := Login(t.Context(), w.client(), opts)
+		if err != nil {
+			t.Errorf("encryption type %d: %v", test.etype, err)
+			continue
+		}
+		s.Close()
+	}
+}
+
 // The realms between the client's and the hub's are asked one after the other, by
 // referral, by [domain_realm], or by the name of the hub's domain.
 func TestLoginOtherRealm(t *testing.T) {

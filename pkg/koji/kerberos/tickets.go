@@ -30,7 +30,9 @@ func (x *exchange) initial(ctx context.Context, client principal, keys []key) (*
 			Remedy: "get one with an AES key, or add to permitted_enctypes"}
 	}
 	lib := *x.conf.lib
-	lib.LibDefaults.DefaultTktEnctypeIDs = etypes
+	// The others, too: the ticket's own key may be of another type than the client's.
+	lib.LibDefaults.DefaultTktEnctypeIDs = slices.Concat(etypes, slices.DeleteFunc(slices.Clone(x.conf.enctypes),
+		func(e int32) bool { return slices.Contains(etypes, e) }))
 	req, err := messages.NewASReqForTGT(client.realm, &lib, client.wire())
 	if err != nil {
 		return nil, &Error{Op: op, Err: err}
