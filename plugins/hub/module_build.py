@@ -53,6 +53,7 @@ build tag) and module_tag (the build happens in, or is meant for, a tag of a mod
 import configparser
 import contextlib
 import functools
+import glob
 import hashlib
 import json
 import logging
@@ -806,6 +807,8 @@ def moduleFinish(task_id, finish):
         raise
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+    for left in glob.glob('%s/%d-*' % (os.path.dirname(stage), task.id)):
+        shutil.rmtree(left, ignore_errors=True)
     return _answer(task, tag)['finished']
 
 
@@ -955,8 +958,7 @@ def _ended():
 
 def _of_ended_tasks(clauses, days=0):
     """The tags of tasks that ended days ago, at most 1000, oldest first: {tag, tag_id, task_id, ended,
-    build, identity}.
-    build is the id of the task's complete build, identity None for a build tag."""
+    build, identity}; build is the id of the task's complete build, identity None for a build tag."""
     joins = ['tag ON tag.id = mark.tag_id',
              'tag_config ON tag_config.tag_id = tag.id AND tag_config.active IS TRUE',
              # what is no number was not set by this plugin

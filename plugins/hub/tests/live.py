@@ -52,7 +52,8 @@ class Live(unittest.TestCase):
     def setUpClass(cls):
         cls.admin, cls.user, cls.other = login('ADMIN'), login('USER'), login('OTHER')
         cls.host, cls.other_host = login('HOST', True), login('OTHER_HOST', True)
-        cls.serial = int(time.time() * 10)
+        # a version that no other run has
+        cls.serial = int('%d%07d000' % (time.time(), os.getpid()))
         cls.open_tasks = []
         directory = tempfile.TemporaryDirectory()
         cls.addClassCleanup(directory.cleanup)

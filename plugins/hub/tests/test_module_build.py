@@ -165,6 +165,15 @@ class ChecksTest(unittest.TestCase):
             with self.subTest(bad=bad), self.assertRaises(ValueError):
                 plugin.check_metadata(bad, want)
 
+    def test_policy_asks(self):
+        def rule(name, action):
+            return [[plugin.SimpleNamespace(name=name)], False, action]
+        nested = [rule('all', [rule('tag', 'allow'), rule('module_component', 'allow')])]
+        for want, rules in ((False, []), (False, [rule('all', 'allow')]),
+                            (False, [rule('x', 'module_component')]),
+                            (True, [rule('all', 'deny'), rule('module_component', 'allow')]), (True, nested)):
+            self.assertEqual(plugin._asks(rules, 'module_component'), want)
+
     def test_identity(self):
         self.table(plugin.check_identity, ((identity(), identity()), (identity(version=5),
                                                                       identity(version='5'))), (
