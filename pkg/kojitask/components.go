@@ -45,7 +45,11 @@ func (m *module) newBuilder(ctx context.Context) error {
 		paths: m.paths(), keepGoing: m.params.KeepGoing, earlier: map[string]earlierBuild{},
 		inTag: map[int64]bool{}, built: map[string]*component{},
 	}
-	b.rpms = &rpmReader{hub: m.hub, topdir: m.req.TopDir, topurl: m.req.TopURL}
+	trust, err := m.req.tls()
+	if err != nil {
+		return err
+	}
+	b.rpms = &rpmReader{hub: m.hub, topdir: m.req.TopDir, topurl: m.req.TopURL, http: newFilesClient(trust)}
 	b.slots = newSlots(m.hub, m.req.MaxJobs, m.opts.Now)
 	own, err := m.hub.Children(ctx, m.hub.task)
 	if err != nil {

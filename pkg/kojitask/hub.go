@@ -114,9 +114,7 @@ func (h *hub) tagBuild(ctx context.Context, build int64) error {
 }
 
 type moduleRepo struct {
-	ID     int64    `xmlrpc:"repo_id"`
-	Event  int64    `xmlrpc:"event_id"`
-	Arches []string `xmlrpc:"arches"`
+	ID int64 `xmlrpc:"repo_id"`
 }
 
 func (h *hub) makeRepo(ctx context.Context) (moduleRepo, error) {

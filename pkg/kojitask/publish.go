@@ -30,7 +30,7 @@ func (m *module) publish(ctx context.Context, outcomes []modulebuild.Outcome) (m
 		return nil, err
 	}
 	in := finishInput{
-		Plan: m.plan, Outcomes: outcomes, RPMs: m.builder.packages(), Arches: repo.Arches,
+		Plan: m.plan, Outcomes: outcomes, RPMs: m.builder.packages(), Arches: m.tags.Arches,
 		Dir: filepath.Join(m.req.WorkDir, "publish"), TaskID: m.hub.task, Tag: m.reserved.Tag,
 		Started: m.started, Ended: m.opts.Now(), Owner: owner,
 		Source: m.doc.url, Commit: m.doc.commit, SourceText: m.doc.text,

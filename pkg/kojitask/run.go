@@ -22,7 +22,8 @@ type Options struct {
 	Log     *slog.Logger    // what also goes into the task's log; nil for nobody
 	Now     func() time.Time
 
-	poll time.Duration // of children, in tests
+	poll  time.Duration // of children, in tests
+	retry time.Duration // of calls, likewise: the longest pause
 }
 
 // A task is one run of a moduleBuild or moduleContext task.
@@ -48,7 +49,7 @@ func Run(ctx context.Context, req Request, opts Options) (Reply, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	reply := Reply{Callnum: req.Session.Callnum}
-	session, err := lend(req, opts.Log)
+	session, err := lend(req, opts)
 	if err != nil {
 		reply.Fault = faultOf(err)
 		return reply, nil
@@ -67,30 +68,43 @@ func Run(ctx context.Context, req Request, opts Options) (Reply, error) {
 }
 
 // lend makes a session of the one that the handler lends.
-func lend(req Request, log *slog.Logger) (*koji.Session, error) {
+func lend(req Request, o Options) (*koji.Session, error) {
 	opts := koji.Options{
 		RetryFor:   30 * time.Minute,
 		OfflineFor: 12 * time.Hour, // as patient as the builder's daemon
-		Log:        log,
+		RetryMin:   o.retry, RetryMax: o.retry,
+		Log: o.Log,
 	}
-	if req.CA != "" || req.NoSSLVerify {
-		opts.TLS = &tls.Config{InsecureSkipVerify: req.NoSSLVerify, MinVersion: tls.VersionTLS12}
-	}
-	if req.CA != "" {
-		pem, err := os.ReadFile(req.CA)
-		if err != nil {
-			return nil, fmt.Errorf("the builder's certificate authorities (serverca): %w", err)
-		}
-		opts.TLS.RootCAs = x509.NewCertPool()
-		if !opts.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the builder's serverca %s has no certificate", req.CA)
-		}
+	var err error
+	if opts.TLS, err = req.tls(); err != nil {
+		return nil, err
 	}
 	client, err := koji.New(req.Hub, opts)
 	if err != nil {
 		return nil, err
 	}
 	return client.Lent(koji.LentSession{ID: req.Session.ID, Key: req.Session.Key, Callnum: req.Session.Callnum})
+}
+
+// tls is how the builder is configured to trust hub and file server; nil is the
+// system's way.
+func (r Request) tls() (*tls.Config, error) {
+	if r.CA == "" && !r.NoSSLVerify {
+		return nil, nil
+	}
+	config := &tls.Config{InsecureSkipVerify: r.NoSSLVerify, MinVersion: tls.VersionTLS12}
+	if r.CA == "" {
+		return config, nil
+	}
+	pem, err := os.ReadFile(r.CA)
+	if err != nil {
+		return nil, fmt.Errorf("the builder's certificate authorities (serverca): %w", err)
+	}
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("the builder's serverca %s has no certificate", r.CA)
+	}
+	return config, nil
 }
 
 // run is a task from start to end, with its log.
