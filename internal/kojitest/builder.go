@@ -181,6 +181,9 @@ func (h *Hub) Handle(method string, f func(context.Context, Task) (any, error)) 
 	})
 }
 
+// weights are those that Koji's own handlers give their tasks.
+var weights = map[string]float64{"newRepo": 0.1, "build": 0.2}
+
 // schedule gives a task to the simulated builder. The hub is locked.
 func (h *Hub) schedule(t *task) {
 	f := h.handlers[t.method]
@@ -189,6 +192,9 @@ func (h *Hub) schedule(t *task) {
 	}
 	c := &call{h: h, method: "schedule", callnum: -1}
 	c.open(t, h.state.user(simulated).host)
+	if w, ok := weights[t.method]; ok {
+		t.weight = w
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.running[t.id] = cancel
 	h.waitGroup.Add(1)
@@ -283,10 +289,15 @@ func (h *Hub) buildChildren(t Task, source, arch string) []*task {
 		method = "buildSRPMFromSCM"
 	}
 	var children []*task
+	parent.waiting = ptr(true)
 	for _, o := range []struct{ method, label, arch string }{{method, "srpm", "noarch"}, {"buildArch", arch, arch}} {
 		child, err := c.makeTask(o.method, []any{source}, taskOptions{parent: parent, label: ptr(o.label), arch: o.arch})
 		if err != nil {
 			return nil // the build was cancelled already
+		}
+		child.awaited = ptr(true)
+		if o.method == "buildArch" {
+			child.weight = 1.5
 		}
 		c.open(child, h.state.user(simulated).host)
 		children = append(children, child)
@@ -305,6 +316,7 @@ func (h *Hub) endBuild(t Task, b Build, children []*task, files [][]byte, failur
 		}
 		c := &call{h: h, method: "build", callnum: -1}
 		child := children[1]
+		c.unwait(t.ID)
 		dir := h.TaskDir(child.id)
 		for name, text := range b.Logs {
 			if err = errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, filepath.Base(name)), []byte(text), 0o644)); err != nil {
@@ -312,7 +324,11 @@ func (h *Hub) endBuild(t Task, b Build, children []*task, files [][]byte, failur
 			}
 		}
 		if failure == nil {
-			if _, failure = c.importBuild(files, h.state.tasks[t.ID].owner, t.ID, b.Source); failure == nil {
+			var built *build
+			if built, failure = c.importBuild(files, h.state.tasks[t.ID].owner, t.ID, b.Source); failure == nil {
+				if h.onlyNoarch(built) { // Koji knows from the source package, before it begins
+					child.arch, child.label = "noarch", ptr("noarch")
+				}
 				err = c.finish(child, map[string]any{}, nil)
 				return
 			}
@@ -324,6 +340,10 @@ func (h *Hub) endBuild(t Task, b Build, children []*task, files [][]byte, failur
 		err = errors.Join(c.finish(child, nil, failure), failure)
 	})
 	return result, err
+}
+
+func (h *Hub) onlyNoarch(b *build) bool {
+	return !slices.ContainsFunc(h.state.rpms, func(r *rpm) bool { return r.build == b && r.arch != "src" && r.arch != "noarch" })
 }
 
 // Tagged returns the builds in a tag, by name-version-release, in order.

@@ -293,11 +293,12 @@ func (c *call) multiCall(args []any, authenticate func() error) (any, error) {
 	}
 	results := []any{}
 	for _, each := range calls {
-		wrote := c.wrote
+		// The hub's savepoint is a change of its own: the number of the whole is kept
+		// even where all calls only read, or fail.
+		c.write()
 		v, err := c.one(each.Name, each.Params, nil)
 		var f *xmlrpc.Fault
 		if errors.As(err, &f) {
-			c.wrote = wrote
 			results = append(results, map[string]any{"faultCode": f.Code, "faultString": f.Message, "traceback": []any{"Traceback\n"}})
 		} else {
 			results = append(results, []any{v})

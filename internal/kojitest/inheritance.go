@@ -208,12 +208,13 @@ func (c *call) setLinks(t *tag, data []linkParams, clear bool) error {
 				noconfig: d.NoConfig, filter: d.Filter}
 		}
 	}
-	priorities := map[int64]bool{}
-	for _, l := range next {
-		if priorities[l.priority] {
-			return fault(errGeneric, "Multiple parent tags cannot have the same priority value (%d) on child tag %d", l.priority, t.id)
+	priorities := map[int64]int64{}
+	for _, id := range slices.Sorted(maps.Keys(next)) {
+		p := next[id].priority
+		if before, ok := priorities[p]; ok {
+			return fault(errGeneric, "Multiple parent tags ([%d, %d]) cannot have the same priority value (%d) on child tag %d", before, id, p, t.id)
 		}
-		priorities[l.priority] = true
+		priorities[p] = id
 	}
 	for _, l := range t.parents(0) {
 		if next[l.parent.id] != l {

@@ -111,7 +111,7 @@ func (c *call) packageListAdd(p packageParams) (any, error) {
 		return nil, err
 	}
 	if !c.user.may("tag") {
-		return nil, fault(errActionNotAllowed, "policy violation (package_list)")
+		return nil, fault(errActionNotAllowed, "policy violation (package_list): Only admin/tag can do this via default policy")
 	}
 	owner := c.user
 	switch v := p.Owner.(type) {
@@ -206,7 +206,7 @@ func (c *call) groupListAdd(p groupParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.groups = append(t.groups, &group{span{from: c.event()}, p.Name})
+	c.addGroup(t, p.Name)
 	return nil, nil
 }
 
@@ -224,8 +224,36 @@ func (c *call) groupPackageListAdd(p groupPackageParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.grpPkgs = append(t.grpPkgs, &groupPackage{span{from: c.event()}, p.Group, p.Package})
+	if !c.inherits(t, func(t *tag) bool {
+		return slices.ContainsFunc(t.groups, func(g *group) bool { return g.at(0) && g.name == p.Group })
+	}) {
+		return nil, fault(errGeneric, "group %s not present in tag %s", p.Group, t.name)
+	}
+	c.addGroupPackage(t, p.Group, p.Package)
 	return nil, nil
+}
+
+// inherits reports whether something is so for a tag or one that it inherits from.
+func (c *call) inherits(t *tag, is func(*tag) bool) bool {
+	return is(t) || slices.ContainsFunc(t.ancestors(0), func(a *ancestor) bool { return is(a.parent) })
+}
+
+// addGroup adds a group to a tag, unless it has or inherits it.
+func (c *call) addGroup(t *tag, name string) {
+	if !c.inherits(t, func(t *tag) bool {
+		return slices.ContainsFunc(t.groups, func(g *group) bool { return g.at(0) && g.name == name })
+	}) {
+		t.groups = append(t.groups, &group{span{from: c.event()}, name})
+	}
+}
+
+// addGroupPackage adds a package to a group, unless it is there or inherited.
+func (c *call) addGroupPackage(t *tag, in, name string) {
+	if !c.inherits(t, func(t *tag) bool {
+		return slices.ContainsFunc(t.grpPkgs, func(p *groupPackage) bool { return p.at(0) && p.group == in && p.name == name })
+	}) {
+		t.grpPkgs = append(t.grpPkgs, &groupPackage{span{from: c.event()}, in, name})
+	}
 }
 
 type tagGroupsParams struct {

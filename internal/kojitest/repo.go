@@ -172,6 +172,7 @@ func (h *Hub) newRepo(t Task) (result any, err error) {
 			return
 		}
 		err = c.readyRepo(r, nil)
+		c.unwait(t.ID) // it has waited for the children that a real one has
 		result = []any{r.id, r.event}
 	})
 	return result, err

@@ -340,9 +340,9 @@ func (c *call) fillBuildTag(t *tag, m *moduleTask, parents []*tag, plan modulePl
 		}
 	}
 	for _, name := range sortedKeys(plan.Groups) {
-		t.groups = append(t.groups, &group{span{from: c.event()}, name})
+		c.addGroup(t, name)
 		for _, p := range plan.Groups[name] {
-			t.grpPkgs = append(t.grpPkgs, &groupPackage{span{from: c.event()}, name, p})
+			c.addGroupPackage(t, name, p)
 		}
 	}
 }

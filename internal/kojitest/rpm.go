@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/kojimod/kojimod/internal/rpmfile"
 )
@@ -67,6 +68,9 @@ func (c *call) importRPMs(b *build, files [][]byte) error {
 			return fmt.Errorf("importing a package of %s: %w", b.nvr(), err)
 		}
 		r.id, r.build = c.h.state.next("rpm"), b
+		if b.taskID != 0 {
+			r.buildroot = b.taskID // any number will do: nothing tells what was in it
+		}
 		dir := filepath.Join(c.h.Topdir, "packages", b.name, b.version, b.release, r.arch)
 		r.path = filepath.Join(dir, fmt.Sprintf("%s-%s-%s.%s.rpm", r.name, r.version, r.release, r.arch))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -115,6 +119,9 @@ func (c *call) importBuild(files [][]byte, owner *user, task int64, source strin
 		}
 		b := &build{name: r.name, version: r.version, release: r.release, epoch: r.epoch, state: buildComplete, owner: owner, btype: "rpm",
 			taskID: task, complete: now()}
+		if source != "" && !strings.Contains(source, "://") {
+			source = fmt.Sprintf("%s-%s-%s.src.rpm", r.name, r.version, r.release)
+		}
 		if source != "" {
 			b.source, b.extra = &source, map[string]any{"source": map[string]any{"original_url": source}}
 		}

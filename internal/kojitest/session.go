@@ -146,6 +146,9 @@ func (h *Hub) endSession(s *session) {
 func (c *call) authenticate(r *http.Request) error {
 	header := r.Header.Get("Koji-Session-Id")
 	if header == "" {
+		if r.URL.RawQuery != "" { // taken for the old way to name a session
+			return fault(errAuth, "'session-id' not specified in session args")
+		}
 		return nil
 	}
 	id, err := strconv.ParseInt(header, 10, 64)

@@ -35,7 +35,7 @@ type tagExtra struct {
 // A Tag is what a tag is made from.
 type Tag struct {
 	Name    string
-	Arches  string // separated by blanks; none where empty
+	Arches  string // separated by blanks; none, and none inherited, where empty
 	Extra   map[string]any
 	Parents []string // tags that it inherits from, most important first
 
@@ -64,9 +64,9 @@ func (h *Hub) AddTag(t Tag) (id int64) {
 			c.addPackage(created, name, c.user, false, nil)
 		}
 		for _, name := range slices.Sorted(maps.Keys(t.Groups)) {
-			created.groups = append(created.groups, &group{span{from: c.event()}, name})
+			c.addGroup(created, name)
 			for _, p := range t.Groups[name] {
-				created.grpPkgs = append(created.grpPkgs, &groupPackage{span{from: c.event()}, name, p})
+				c.addGroupPackage(created, name, p)
 			}
 		}
 		id = created.id
@@ -218,11 +218,7 @@ func (c *call) newTag(name, arches string, perm *string, extra map[string]any) (
 		t = &tag{id: c.h.state.next("tag"), name: name}
 		c.h.state.tags = append(c.h.state.tags, t)
 	}
-	conf := &tagConfig{span: span{from: c.event()}, perm: perm}
-	if arches != "" {
-		conf.arches = &arches
-	}
-	t.configs = append(t.configs, conf)
+	t.configs = append(t.configs, &tagConfig{span: span{from: c.event()}, perm: perm, arches: &arches})
 	for k, v := range extra {
 		t.extras = append(t.extras, &tagExtra{span{from: c.event()}, k, plain(v)})
 	}

@@ -64,7 +64,7 @@ type taskOptions struct {
 // makeTask makes a task as make_task does under the default policies: the channel
 // asked for, else that of the parent, else "default".
 func (c *call) makeTask(method string, request []any, o taskOptions) (*task, error) {
-	t := &task{method: method, request: request, channel: 1, priority: 20, arch: "noarch", owner: o.owner, made: now()}
+	t := &task{method: method, request: request, channel: 1, priority: 20, arch: "noarch", weight: 1, owner: o.owner, made: now()}
 	if o.parent != nil {
 		if o.parent.state != taskOpen {
 			return nil, fault(errGeneric, "Parent task (id %d) is not open", o.parent.id)
