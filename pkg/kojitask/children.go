@@ -108,8 +108,8 @@ func (c *children) pending() (ids []int64, fresh bool) {
 	return ids, fresh
 }
 
-// serve tells the hub what is waited for, so that its daemon sends a signal, and
-// looks at the children where there is reason to.
+// serve tells the hub what is waited for, so that its daemon sends a signal when
+// one has finished, and looks at the children where there is reason to.
 func (c *children) serve(ctx context.Context, look bool) error {
 	ids, fresh := c.pending()
 	if len(ids) == 0 {
@@ -120,30 +120,40 @@ func (c *children) serve(ctx context.Context, look bool) error {
 			return fmt.Errorf("waiting for subtasks: %w", err)
 		}
 	}
-	if look {
-		// Takes the mark of being awaited from what has finished; otherwise the
-		// daemon would send its signal again and again.
-		if err := c.hub.call(ctx, "host.taskWait", nil, c.hub.task); err != nil {
-			return fmt.Errorf("waiting for subtasks: %w", err)
-		}
+	if !look {
+		return nil
 	}
-	// Fresh ones may have finished before they were awaited: an earlier run's.
 	tasks, err := c.hub.Tasks(ctx, ids...)
 	if err != nil {
 		return fmt.Errorf("looking at subtasks: %w", err)
 	}
+	ended, err := c.deliver(tasks)
+	if err != nil || !ended {
+		return err
+	}
+	// Takes the mark of being awaited from what has finished; otherwise the daemon
+	// would send its signal again and again.
+	if err := c.hub.call(ctx, "host.taskWait", nil, c.hub.task); err != nil {
+		return fmt.Errorf("waiting for subtasks: %w", err)
+	}
+	return nil
+}
+
+// deliver gives the tasks that have ended to those who wait for them.
+func (c *children) deliver(tasks []koji.Task) (ended bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range tasks {
 		if t.Parent == nil || *t.Parent != c.hub.task {
-			return errors.New("the hub has answered for another task's children")
+			return ended, errors.New("the hub has answered for another task's children")
 		}
 		if t.State.Finished() {
 			for _, done := range c.waiting[t.ID] {
 				done <- t
 			}
 			delete(c.waiting, t.ID)
+			ended = true
 		}
 	}
-	return nil
+	return ended, nil
 }
