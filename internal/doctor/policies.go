@@ -264,47 +264,57 @@ func (e *exam) checkComponentPolicy(ctx context.Context, name string, need Statu
 // checkImportPolicies looks whether the module's build may be imported and tagged,
 // for who builds it (_assert_import and _destination in the hub's plugin).
 func (e *exam) checkImportPolicies(ctx context.Context) {
-	who, session := "a user without permissions", e.Nobody
-	if e.me != nil {
-		who, session = e.me.Name, e.User
-	}
-	build := map[string]any{"package": "example", "version": "1", "release": "1.example", "btypes": []string{"module"}, "source": exampleSource}
-	data := map[string]any{"draft": false, "metadata_only": false, "cg_list": []int64{}}
-	for k, v := range build {
-		data[k] = v
-	}
+	imported := exampleBuild()
+	imported["draft"], imported["metadata_only"], imported["cg_list"] = false, false, []int64{}
 	if id, ok := e.generator(ctx); ok {
-		data["cg_list"] = []int64{id}
+		imported["cg_list"] = []int64{id}
 	}
-	if e.down != nil {
-		return
-	}
-	if v, ok := e.evaluate(ctx, session, "cg_import", data); ok {
-		switch {
-		case v.missing || v.allows():
-			e.ok("cg_import", "%s may import modules", who)
-		default:
-			e.fail("cg_import", "have the policy cg_import in hub.conf allow imports by the content generator module-builder (cg_match_all)", "%s may not import modules%s", who, v.why())
-		}
+	if e.down == nil {
+		e.checkMay(ctx, "cg_import", "import modules", imported)
 	}
 	if e.target == nil || e.down != nil {
 		return
 	}
-	data = map[string]any{"tag": e.target.DestTagName, "fromtag": nil, "operation": "tag"}
-	for k, v := range build {
-		data[k] = v
+	dest := e.target.DestTagName
+	tagged := exampleBuild()
+	tagged["tag"], tagged["fromtag"], tagged["operation"] = dest, nil, "tag"
+	e.checkMay(ctx, "tag", "tag modules into "+dest, tagged)
+}
+
+// exampleBuild is what policies are told of a module's build.
+func exampleBuild() map[string]any {
+	return map[string]any{"package": "example", "version": "1", "release": "1.example", "btypes": []string{"module"}, "source": exampleSource}
+}
+
+// checkMay looks whether a policy lets users do what a module's end needs.
+func (e *exam) checkMay(ctx context.Context, name, do string, data map[string]any) {
+	const somebody = "a user without permissions"
+	remedy := "have the policy " + name + " in hub.conf allow it to those who build modules"
+	nobody, ok := e.evaluate(ctx, e.Nobody, name, data)
+	if !ok {
+		return
 	}
-	v, ok := e.evaluate(ctx, session, "tag", data)
+	if nobody.missing {
+		e.warn(name, "add it to hub.conf, with module_tag :: deny", "there is no such policy; Koji then lets everybody %s, unless MissingPolicyOk is off", do)
+		return
+	}
+	if e.me == nil {
+		if nobody.allows() {
+			e.ok(name, "%s may %s", somebody, do)
+		} else {
+			e.warn(name, remedy, "%s may not %s%s", somebody, do, nobody.why())
+		}
+		return
+	}
+	mine, ok := e.evaluate(ctx, e.User, name, data)
 	switch {
 	case !ok:
-	case v.missing:
-		e.warn("tag", "add a policy tag to hub.conf, with module_tag :: deny", "there is no such policy; Koji then lets everybody tag into %s, unless MissingPolicyOk is off", e.target.DestTagName)
-	case v.allows():
-		e.ok("tag", "%s may tag modules into %s", who, e.target.DestTagName)
-	case e.me == nil:
-		e.warn("tag", "see that those who build modules may", "%s may not tag modules into %s%s", who, e.target.DestTagName, v.why())
+	case !mine.allows():
+		e.fail(name, remedy, "%s may not %s%s", e.me.Name, do, mine.why())
+	case nobody.allows():
+		e.ok(name, "%s and everybody else may %s", e.me.Name, do)
 	default:
-		e.fail("tag", "have the policy tag in hub.conf allow it", "%s may not tag modules into %s%s", who, e.target.DestTagName, v.why())
+		e.ok(name, "%s may %s, %s may not%s", e.me.Name, do, somebody, nobody.why())
 	}
 }
 
@@ -314,10 +324,14 @@ func (e *exam) checkSources(context.Context) {
 		"from where modules and components may be fetched")
 }
 
-// channel returns the channel into which a task goes; parent is the channel of its
+// channelOf returns the channel into which a task goes; parent is the channel of its
 // parent, req the one that is asked for, both may be empty.
 func (e *exam) channelOf(ctx context.Context, check, method, parent, req string) (string, bool) {
 	data := e.moduleData()
+	if method == "build" { // components have no target
+		delete(data, "target")
+		delete(data, "tag")
+	}
 	data["method"], data["arch"], data["label"], data["parent"] = method, "noarch", nil, nil
 	if parent != "" {
 		data["parent"] = 1
