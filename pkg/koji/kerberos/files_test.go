@@ -199,6 +199,25 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
+// Names of hubs that need no resolver.
+func TestHosts(t *testing.T) {
+	for _, test := range []struct {
+		option, url string
+		conf        settings
+		want        string
+	}{
+		{"", "Koji.Example.ORG.", settings{canonHost: canonNever, rdns: true}, "koji.example.org"},
+		{"Hub.Example.ORG", "koji.example.org", settings{}, "hub.example.org"},
+		{"", "192.0.2.1", settings{}, "192.0.2.1"},
+		{"", "no-such-host.invalid", settings{canonHost: canonFallback}, "no-such-host.invalid"},
+	} {
+		l := &login{opts: Options{Host: test.option}}
+		if got := l.hosts(t.Context(), &test.conf, test.url); len(got) != 1 || got[0] != test.want {
+			t.Errorf("%q, %s: got %q, want %s", test.option, test.url, got, test.want)
+		}
+	}
+}
+
 func FuzzKeytab(f *testing.F) {
 	f.Add(keytab(key{owner: principal{name: []string{"a", "b"}, realm: "R"}, version: 1, value: types.EncryptionKey{KeyType: 18, KeyValue: make([]byte, 32)}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
