@@ -232,7 +232,7 @@ func (m *module) settle() error {
 		if location, commit, ok := strings.Cut(src, "#"); ok {
 			c.Source = modulebuild.Source{Kind: "git", Location: location, Ref: c.Doc.Ref, Commit: commit, Digest: src}
 		}
-		c.Reason = "it is part of the module"
+		c.Reason = "no task had built it yet"
 	}
 	return nil
 }

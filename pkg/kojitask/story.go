@@ -52,13 +52,18 @@ func newStory(ctx context.Context, h *hub, dir string, log *slog.Logger, now fun
 			return nil, fmt.Errorf("reading the log of an earlier run: %w", err)
 		}
 	}
+	told := earlier.Bytes()
+	// What a run that was killed had not sent yet.
+	if local, err := os.ReadFile(s.path); err == nil && len(local) <= maxStory && bytes.HasPrefix(local, told) {
+		told = local
+	}
 	if s.file, err = os.Create(s.path); err != nil {
 		return nil, err
 	}
-	if _, err := s.file.Write(earlier.Bytes()); err != nil {
+	if _, err := s.file.Write(told); err != nil {
 		return nil, err
 	}
-	s.size, s.sent = int64(earlier.Len()), int64(earlier.Len())
+	s.size, s.sent = int64(len(told)), int64(earlier.Len())
 	if s.size > 0 {
 		s.printf("the task has started over; what is done already is taken over")
 	}
