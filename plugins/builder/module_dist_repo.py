@@ -131,6 +131,8 @@ def add_modules(cbtype, tag=None, repodir=None, arch=None, opts=None, session=No
     """Called by kojid before it uploads the repodata; what it raises fails the task."""
     if not ARCH.fullmatch(arch or ''):
         raise koji.GenericError('%r is no architecture' % arch)
+    if arch == 'src':  # modulemd.src.txt is what the packager wrote
+        return
     builds = module_builds(session, tag, opts or {})
     if not builds:
         return

@@ -251,7 +251,7 @@ def show_artifacts(session, build, options):
     archives = {}
     for archive in session.listArchives(buildID=build['build_id'], type='module'):
         match = re.fullmatch(r'modulemd\.([A-Za-z0-9_]+)\.txt', archive['filename'])
-        if match:
+        if match and match.group(1) != 'src':  # that is what the packager wrote
             archives[match.group(1)] = archive['id']
     if not archives:
         return

@@ -50,8 +50,9 @@ class Hub:
         self.builds = {1: {'id': 1, 'name': 'greeter', 'version': 's_1', 'release': '20.c0ffee00', 'state': 1,
                            'nvr': 'greeter-s_1-20.c0ffee00', 'volume_name': 'DEFAULT'}}
         self.archives = [{'id': 50, 'filename': 'modulemd.x86_64.txt', 'size': len(DOCUMENT)},
-                         {'id': 49, 'filename': 'modulemd.txt', 'size': 5}]
-        self.packages = {50: [{'id': 100}, {'id': 101}]}
+                         {'id': 49, 'filename': 'modulemd.txt', 'size': 5},
+                         {'id': 51, 'filename': 'modulemd.src.txt', 'size': 5}]
+        self.packages = {50: [{'id': 100}, {'id': 101}], 51: [{'id': 100}]}
         self.events = []
 
     @contextlib.contextmanager
@@ -196,7 +197,8 @@ print(ok, [s.get_NSVCA() for s in module.get_all_streams()], module.get_defaults
         self.assertFalse([name for name in files if 'module' in name])
 
     def test_modules_without_packages(self):
-        for name, change in {'none of its packages': {'ids': [200]}, 'other architecture': {'arch': 's390x'},
+        for name, change in {'none of its packages': {'ids': [200]}, 'sources': {'arch': 'src'},
+                             'other architecture': {'arch': 's390x'},
                              'empty repository': {'ids': []}}.items():
             with self.subTest(name):
                 self.add(**change)

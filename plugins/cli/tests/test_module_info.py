@@ -112,7 +112,8 @@ class Hub:
 
     def listArchives(self, buildID, type):
         return [{'id': 50, 'filename': 'modulemd.x86_64.txt', 'size': 1},
-                {'id': 51, 'filename': 'build.log', 'size': 1}]
+                {'id': 51, 'filename': 'build.log', 'size': 1},
+                {'id': 52, 'filename': 'modulemd.src.txt', 'size': 1}]
 
     @contextlib.contextmanager
     def multicall(self):
