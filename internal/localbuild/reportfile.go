@@ -107,15 +107,8 @@ func (r *Result) Usage() []string {
 	name := id.Name + "-" + id.Stream
 	target := id.Name + ":" + id.Stream
 	install := target
-	if r.Finished != nil && len(r.Finished.Defaults.Profiles[r.Finished.Stream.Stream]) == 0 {
-		for profile := range r.Finished.Stream.Profiles {
-			if profile == "buildroot" || profile == "srpm-buildroot" {
-				continue
-			}
-			if install == target || target+"/"+profile < install {
-				install = target + "/" + profile
-			}
-		}
+	if r.Finished != nil {
+		install = r.Finished.Installable()
 	}
 	with := "--repofrompath=" + shellWord(name+","+fileurl.FromPath(r.Repo)) + " --setopt=" + shellWord(name+".gpgcheck=0")
 	return []string{

@@ -147,5 +147,42 @@ func (d *document) forPlatform(stream string) error {
 			"an administrator must set the extra "+platformKey+" of the target's build tag", nil)
 	}
 	d.contexts = fit
+	for i := range d.contexts {
+		if err := d.contexts[i].explicit(stream); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// explicit refuses a document that would have to be built several times over, with
+// each combination of streams that it allows.
+func (c *moduleContext) explicit(platform string) error {
+	if len(c.doc.Dependencies) == 0 {
+		return nil
+	}
+	var fit []modulemd.Dependencies
+	for _, block := range c.doc.Dependencies {
+		list, names := block.BuildRequires[modulebuild.PlatformModule]
+		if !names || platform == "" || modulebuild.Admits(list, platform) {
+			fit = append(fit, block)
+		}
+	}
+	if len(fit) > 1 {
+		return input(fit[1].Pos.String(), "several blocks of dependencies are for the platform; a module is not expanded into several builds: leave one, or write a document of version 3 with a configuration for each", nil)
+	}
+	for _, block := range fit {
+		for _, name := range slices.Sorted(maps.Keys(block.BuildRequires)) {
+			list := block.BuildRequires[name]
+			single := len(list) == 1 && !strings.HasPrefix(list[0], "-")
+			switch {
+			case single, name == modulebuild.PlatformModule && platform != "":
+			case name == modulebuild.PlatformModule:
+				return input(block.Pos.String(), "it can be built for several platforms, and the target does not say which it is: an administrator must set the extra "+platformKey+" of the target's build tag", nil)
+			default:
+				return input(block.Pos.String(), fmt.Sprintf("it can be built with several streams of %s; a module is not expanded into several builds: name one stream, or write a document of version 3 with a configuration for each", name), nil)
+			}
+		}
+	}
 	return nil
 }

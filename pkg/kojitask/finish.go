@@ -53,6 +53,7 @@ type finishedModule struct {
 	Repodata map[string]uploadDir // by architecture, as in Arches
 	Import   *uploadDir           // of the build record; nil for a scratch build
 	Streams  map[string]*modulemd.Stream
+	Install  string // what dnf is told to install
 	Warnings []string
 }
 
@@ -112,6 +113,7 @@ func finishModule(ctx context.Context, in finishInput) (*finishedModule, error) 
 	for i, arch := range in.Arches {
 		finished[arch] = results[i].finished
 		out.Repodata[arch], out.Streams[arch] = results[i].repodata, results[i].finished.Stream
+		out.Install = results[i].finished.Installable() // the same for all
 		warnings = append(warnings, results[i].warnings)
 	}
 	out.Warnings = mergeWarnings(in.Arches, warnings)

@@ -36,7 +36,7 @@ func (t *task) buildContext(ctx context.Context, c moduleContext) (map[string]an
 	}
 	if done := m.reserved.Finished; done != nil {
 		t.story.printf("an earlier run has published %s", done.NVR)
-		return m.result(*done, nil), nil
+		return m.result(*done, m.plan.Identity.Name+":"+m.plan.Identity.Stream, nil), nil
 	}
 	if err := m.makeTags(ctx); err != nil {
 		return nil, err

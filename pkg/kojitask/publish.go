@@ -60,7 +60,7 @@ func (m *module) publish(ctx context.Context, outcomes []modulebuild.Outcome) (m
 	m.story.printf("published %s: repository %d%s; took %s since the last component", done.NVR, done.RepoID,
 		taggedIn(done), strings.TrimPrefix(elapsed(m.opts.Now().Sub(began)), "+"))
 	m.story.printf("%d calls of the hub for %d components", m.hub.Callnum()-m.req.Session.Callnum, len(m.plan.Components))
-	result := m.result(done, finished.Warnings)
+	result := m.result(done, finished.Install, finished.Warnings)
 	m.report(ctx, outcomes, result, nil)
 	return result, nil
 }
@@ -146,7 +146,7 @@ func (m *module) upload(ctx context.Context, dir string, files uploadDir) error 
 }
 
 // result is what the task returns, and koji-web shows.
-func (m *module) result(p published, warnings []string) map[string]any {
+func (m *module) result(p published, install string, warnings []string) map[string]any {
 	id := m.plan.Identity
 	result := map[string]any{
 		"nvr": p.NVR, "module": id.NSVC(), "tag": p.Tag, "repo_id": p.RepoID,
@@ -157,7 +157,7 @@ func (m *module) result(p published, warnings []string) map[string]any {
 	}
 	if dir, err := m.paths().Repo(p.Tag, p.RepoID); err == nil {
 		result["repo_url"] = dir
-		result["install"] = usage(id, dir)
+		result["install"] = usage(id, dir, install)
 	}
 	return result
 }
@@ -170,7 +170,7 @@ func nonNil(s []string) []string {
 }
 
 // usage gives the lines that make dnf take the module from its repository.
-func usage(id modulebuild.Identity, dir string) []string {
+func usage(id modulebuild.Identity, dir, install string) []string {
 	name := id.Name + "-" + id.Stream
 	if !strings.Contains(dir, "://") {
 		dir = "file://" + dir
@@ -178,6 +178,6 @@ func usage(id modulebuild.Identity, dir string) []string {
 	with := fmt.Sprintf("dnf --repofrompath=%s,%s/\\$basearch --setopt=%s.gpgcheck=0", name, dir, name)
 	return []string{
 		with + " module enable " + id.Name + ":" + id.Stream,
-		with + " module install " + id.Name + ":" + id.Stream,
+		with + " module install " + install,
 	}
 }

@@ -40,6 +40,21 @@ func (p *Plan) defaults(opts FinishOptions) (*modulemd.Defaults, error) {
 	return d, nil
 }
 
+// Installable is what "dnf module install" is given to install something of the
+// module: NAME:STREAM, with a profile where none is the default.
+func (f *Finished) Installable() string {
+	spec := f.Stream.Name + ":" + string(f.Stream.Stream)
+	if f.Defaults != nil && len(f.Defaults.Profiles[f.Stream.Stream]) > 0 {
+		return spec
+	}
+	for _, profile := range slices.Sorted(maps.Keys(f.Stream.Profiles)) {
+		if !forBuildSystem(profile) {
+			return spec + "/" + profile
+		}
+	}
+	return spec
+}
+
 // forBuildSystem tells the profiles that nobody installs.
 func forBuildSystem(profile string) bool {
 	return profile == "buildroot" || profile == "srpm-buildroot"
