@@ -7,12 +7,15 @@
 # make lint   gofmt, go vet, staticcheck
 # make bench  runs the benchmarks
 # make fuzz   runs each fuzz target for FUZZTIME
+# make rpm    builds the packages of packaging/kojimod.spec into bin/rpm; RPMFLAGS
+#             are rpmbuild's: --nodeps where it is not Fedora or EL
 # make clean  removes what the others made
 
 GO          = go
 FUZZTIME    = 60s
 BENCH       = .
 TESTFLAGS   =
+RPMFLAGS    =
 STATICCHECK = tool -modfile=tools/go.mod staticcheck
 
 # Commands that are not written yet are not built.
@@ -52,6 +55,9 @@ bench: check-go
 fuzz: check-go
 	scripts/fuzz $(FUZZTIME)
 
+rpm: check-go
+	packaging/build-rpms $(RPMFLAGS)
+
 # What a build ran as root has left is root's; say so instead of failing halfway.
 clean:
 	chmod -R u+rwX bin demo .cache 2>/dev/null || true
@@ -60,4 +66,4 @@ clean:
 check-go:
 	@scripts/check-go
 
-.PHONY: all build demo test test-koji lint bench fuzz clean check-go
+.PHONY: all build demo test test-koji lint bench fuzz rpm clean check-go
