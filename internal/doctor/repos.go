@@ -11,9 +11,13 @@ const (
 	repoDeleted = 3
 )
 
-// How long a request for a repository waits at most before kojira looks at it, with
-// much to spare.
-const kojiraSlow = 10 * time.Minute
+// How long a request for a repository waits at most before kojira looks at it, and
+// how long kojira is quiet at most, with much to spare: it looks every 15 seconds
+// unless somebody has said otherwise.
+const (
+	kojiraSlow  = 10 * time.Minute
+	kojiraQuiet = 5 * time.Minute
+)
 
 // checkKojira looks for signs of life of kojira, which makes repositories of build
 // tags on request.
@@ -92,7 +96,7 @@ func (e *exam) kojiraSession(ctx context.Context) (reported bool) {
 	switch {
 	case newest == 0:
 		e.fail("kojira", "systemctl status kojira, and kojira.log", "none of %s is logged in as kojira is", list(names))
-	case e.age(newest) > kojiraSlow:
+	case e.age(newest) > kojiraQuiet:
 		e.fail("kojira", "systemctl status kojira, and kojira.log", "kojira (%s) was last seen %s", who, e.ago(newest))
 	default:
 		e.ok("kojira", "it runs as %s, seen %s", who, e.ago(newest))
