@@ -116,11 +116,11 @@ func (h *Hub) serveRPC(w http.ResponseWriter, r *http.Request) {
 	c := &call{h: h, method: upload, callnum: -1}
 	var args []any
 	if r.Header.Get("Content-Type") != "application/octet-stream" {
-		err := errors.New("Request too long")
-		if len(body) <= maxRequest {
-			c.method, args, err = xmlrpc.DecodeCall(body, xmlrpc.Limits{})
+		if len(body) > maxRequest {
+			http.Error(w, "Invalid request: Request too long", http.StatusBadRequest)
+			return
 		}
-		if err != nil {
+		if c.method, args, err = xmlrpc.DecodeCall(body, xmlrpc.Limits{}); err != nil {
 			http.Error(w, "Invalid request: "+err.Error(), http.StatusBadRequest)
 			return
 		}

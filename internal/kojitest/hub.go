@@ -15,9 +15,10 @@ type Options struct {
 	// Version is what the hub says it is; 1.35.3 unless set.
 	Version string
 
-	// OnlyOldCallnum makes the hub look for call numbers under their old header
-	// name only, as released hubs up to 1.35.3 do.
-	OnlyOldCallnum bool
+	// UpTo1353 makes the hub as releases up to 1.35.3 are: it looks for call numbers
+	// under their old header name only, and does not check how long an uploaded file
+	// has become.
+	UpTo1353 bool
 
 	// ExpireAfter is how long after its login or renewal a session expires; never
 	// unless set.
@@ -120,24 +121,32 @@ func (h *Hub) locked(f func()) {
 	if h.telling {
 		return
 	}
-	for h.telling = true; len(h.events) > 0; {
-		e, hooks := h.events[0], h.hooks
-		h.events = h.events[1:]
-		h.mu.Unlock()
-		for _, hook := range hooks {
-			hook(e)
-		}
-		h.mu.Lock()
+	h.telling = true
+	defer func() {
+		h.telling = false
+		h.told.Broadcast()
+	}()
+	for len(h.events) > 0 {
+		h.tell()
 	}
-	h.telling = false
-	h.told.Broadcast()
+}
+
+// tell calls the hooks for one event, with the hub free.
+func (h *Hub) tell() {
+	e, hooks := h.events[0], h.hooks
+	h.events = h.events[1:]
+	h.mu.Unlock()
+	defer h.mu.Lock() // also where a hook ends the test
+	for _, hook := range hooks {
+		hook(e)
+	}
 }
 
 // settle waits until the hooks have seen all events.
 func (h *Hub) settle() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for h.telling || len(h.events) > 0 {
+	for h.telling {
 		h.told.Wait()
 	}
 }

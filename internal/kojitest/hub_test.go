@@ -211,3 +211,47 @@ func TestCancel(t *testing.T) {
 		}
 	}
 }
+
+// A session expires by itself, and a client's own is renewed; one that is lent is not.
+func TestExpireAfter(t *testing.T) {
+	h := kojitest.New(t, kojitest.Options{ExpireAfter: time.Second})
+	s := login(t, h, "packager", "packagerpw")
+	lent := host(t, h)
+	id := s.ID()
+	time.Sleep(1100 * time.Millisecond)
+	if err := s.Call(t.Context(), "getAPIVersion", nil); err != nil {
+		t.Error(err)
+	}
+	if err := lent.Call(t.Context(), "getAPIVersion", nil); !errors.Is(err, koji.ErrSessionLost) {
+		t.Errorf("a lent session that has expired: %v", err)
+	}
+	if s.ID() != id || h.OpenSessions("packager") != 1 {
+		t.Errorf("session %d has become %d, and %d are open", id, s.ID(), h.OpenSessions("packager"))
+	}
+}
+
+// A hook may use the hub: here it cancels a task when its child begins.
+func TestHookActs(t *testing.T) {
+	h := newHub(t)
+	root := h.MakeTask("packager", "parent")
+	h.Open(root, "builder1")
+	h.Observe(func(e kojitest.Event) {
+		if e.Kind == kojitest.TaskChanged && e.Parent == root && e.State == "OPEN" {
+			h.Cancel(root)
+		}
+	})
+	h.Builds(func(ctx context.Context, _ kojitest.Build) ([][]byte, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	s := host(t, h)
+	if err := s.Call(t.Context(), "host.subtask", nil, "build", []any{"x", nil, map[string]any{}}, root, koji.Named{"label": "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.Task(root).State; got != "CANCELED" {
+		t.Errorf("the task is %s", got)
+	}
+	if err := s.Call(t.Context(), "host.subtask", nil, "build", []any{"x", nil, map[string]any{}}, root); !errors.Is(err, koji.ErrActionNotAllowed) {
+		t.Errorf("a cancelled task has another child: %v", err)
+	}
+}

@@ -50,7 +50,7 @@ func (c *call) upload(r *http.Request, body []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if offset, err = writeChunk(name, offset, overwrite, body); err != nil {
+	if offset, err = writeChunk(name, offset, overwrite, c.h.opts.UpTo1353, body); err != nil {
 		return nil, err
 	}
 	reply := map[string]any{"size": len(body), "fileverify": q.Get("fileverify"), "offset": offset}
@@ -62,7 +62,7 @@ func (c *call) upload(r *http.Request, body []byte) (any, error) {
 	return reply, nil
 }
 
-func writeChunk(name string, offset int64, overwrite bool, body []byte) (int64, error) {
+func writeChunk(name string, offset int64, overwrite, unchecked bool, body []byte) (int64, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return 0, unspecified("%v", err)
@@ -80,7 +80,7 @@ func writeChunk(name string, offset int64, overwrite bool, body []byte) (int64, 
 	if err != nil {
 		return 0, unspecified("%v", err)
 	}
-	if st, err := f.Stat(); err == nil && !overwrite && st.Size() != offset+int64(len(body)) {
+	if st, err := f.Stat(); err == nil && !overwrite && !unchecked && st.Size() != offset+int64(len(body)) {
 		return 0, fault(errGeneric, "Incorrect upload length for %s - Expected %d, actual %d", name, offset+int64(len(body)), st.Size())
 	}
 	return offset, nil

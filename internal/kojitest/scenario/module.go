@@ -141,7 +141,40 @@ func (r *run) finish(admin, host *conn, task int64, reserved, tag any) {
 	admin.call("listBuilds", named{"taskID": task, "type": "module"})
 	host.call("host.closeTask", task, r.answer(nil))
 	admin.call("getTaskInfo", task)
+	r.guards(admin, host, tag)
+	r.failing(admin, host)
+	r.scratch(admin, host)
+	r.contexts(admin, host)
+}
 
+// guards try to change what belongs to a module.
+func (r *run) guards(admin, host *conn, tag any) {
+	r.step = "a module's tags"
+	hello := "hello-1-1.module+" + r.conf.Prefix
+	user := r.login("user", r.conf.User)
+	user.call("untagBuild", tag, hello)
+	user.call("tagBuildBypass", tag, hello)
+	user.call("packageListAdd", tag, "other", r.conf.User.User)
+	user.quiet("logout")
+	admin.call("tagBuildBypass", tag, hello)
+	admin.call("untagBuild", r.name("dest"), hello)
+	admin.call("listTags", named{"build": hello})
+	other := r.number(admin.call("makeTask", "nothing", []any{}, named{"assign": r.conf.Host.User}))
+	host.call("host.openTask", other)
+	host.call("host.moduleReserve", other)
+	host.call("host.moduleTagBuild", other, hello)
+	host.call("host.tagBuild", other, r.name("dest"), "no-such-build")
+	host.call("host.tagBuild", other, r.name("dest"), hello)
+	host.call("host.tagBuild", other, r.name("dest"), hello)
+	host.call("host.tagBuild", other, tag, hello)
+	admin.call("untagBuild", r.name("dest"), hello)
+	host.call("host.freeTasks", []any{other, other})
+	host.call("getTaskInfo", other)
+	host.call("host.closeTask", other, r.answer(nil))
+	admin.call("cancelTask", other)
+}
+
+func (r *run) failing(admin, host *conn) {
 	r.step = "a module that fails"
 	source := "git+https://git.example.org/hello.git#abcdef"
 	failing := r.number(admin.call("moduleBuild", source, r.name("target"), map[string]any{"version": 7}))
@@ -159,6 +192,60 @@ func (r *run) finish(admin, host *conn, task int64, reserved, tag any) {
 	admin.call("cancelTask", resumed)
 	admin.call("getBuild", r.field(kept, "build_id"))
 	host.call("host.moduleReserve", resumed)
+}
+
+// scratch builds a module that is not kept, and one that is cancelled.
+func (r *run) scratch(admin, host *conn) {
+	r.step = "a scratch build"
+	id := map[string]any{"name": r.name("module"), "stream": "stable-1", "version": "20240102030405", "context": "1a2b3c4d_1"}
+	start := func() (int64, map[string]any) {
+		task := r.number(admin.call("moduleBuild", "cli-build/"+r.conf.Prefix+"/module.yaml", r.name("target"), map[string]any{"scratch": true}))
+		admin.call("assignTask", task, r.conf.Host.User, named{"force": true})
+		host.call("host.openTask", task)
+		m, _ := host.call("host.moduleReserve", task, id, map[string]any{}).(map[string]any)
+		host.call("host.moduleTags", task, map[string]any{"packages": []any{"hello"}, "arches": []any{"x86_64"}})
+		return task, m
+	}
+	task, reserved := start()
+	host.call("host.moduleTags", task, map[string]any{"arches": []any{"s390x"}})
+	begun := host.call("host.moduleRepo", task)
+	dir := taskDir(task)
+	host.sendChunk(dir+"/repodata", "repomd.xml", 0, false, []byte("<repomd/>"), false)
+	finish := map[string]any{"repo_id": r.field(begun, "repo_id"), "repodata": map[string]any{"x86_64": []any{dir + "/repodata", []any{"repomd.xml"}}}}
+	host.call("host.moduleFinish", task, finish)
+	host.call("host.moduleFinish", task, finish)
+	host.call("host.moduleReserve", task)
+	admin.call("getTag", reserved["tag"])
+	admin.call("repoInfo", r.field(begun, "repo_id"))
+	host.call("host.closeTask", task, r.answer(nil))
+	task, reserved = start()
+	admin.call("cancelTask", task)
+	admin.call("getTag", reserved["tag"])
+}
+
+// contexts are about a module build with a task for each context.
+func (r *run) contexts(admin, host *conn) {
+	r.step = "several contexts"
+	task := r.number(admin.call("moduleBuild", "git+https://git.example.org/hello.git#abcdef", r.name("target"), map[string]any{}))
+	admin.call("assignTask", task, r.conf.Host.User, named{"force": true})
+	host.call("host.openTask", task)
+	child := func(context string) int64 {
+		params := map[string]any{"__method__": "moduleContext", "name": r.name("contexts"), "stream": "1", "version": "5", "context": context,
+			"pin": map[string]any{"source": "x"}}
+		id := r.number(host.call("host.subtask", "moduleContext", []any{params}, task, named{"label": "context:" + context, "assign": r.conf.Host.User}))
+		host.call("host.openTask", id)
+		return id
+	}
+	one, two := child("c0000001"), child("c0000002")
+	host.call("host.moduleReserve", one)
+	host.call("host.moduleReserve", one)
+	host.call("host.moduleReserve", two, map[string]any{"name": r.name("contexts"), "stream": "1", "version": "5", "context": "c0000001"}, map[string]any{})
+	kept := host.call("host.moduleReserve", two, nil, map[string]any{"time": 5})
+	host.call("host.moduleTags", two, map[string]any{})
+	host.call("host.failTask", task, r.failure(1000, "it has failed"))
+	host.call("getTaskInfo", []any{one, two})
+	host.call("host.moduleReserve", one)
+	admin.call("getBuild", r.field(kept, "build_id"))
 }
 
 // metadata is what a content generator says about the module.

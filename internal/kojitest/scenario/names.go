@@ -52,7 +52,7 @@ var firstArg = map[string]string{
 	"listTaskOutput": "task", "downloadTaskOutput": "task", "host.moduleReserve": "task", "host.moduleTags": "task",
 	"host.moduleTagBuild": "task", "host.moduleRepo": "task", "host.moduleFinish": "task", "repoInfo": "repo", "getRPMChecksums": "rpm",
 	"getTag": "tag", "getBuild": "build", "listBuildRPMs": "build", "getUser": "user", "listPackages": "tag",
-	"cancelTaskChildren": "task",
+	"cancelTaskChildren": "task", "host.tagBuild": "task",
 }
 
 var (
@@ -61,7 +61,9 @@ var (
 	workPath  = regexp.MustCompile(`/\S*/work/`)
 	onlyDigit = regexp.MustCompile(`^\d+$`)
 	taskPath  = regexp.MustCompile(`tasks/\d+/\d+`)
-	hexSum    = regexp.MustCompile(`^([0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$`)
+	// The tag of a scratch build has its task's id in its name.
+	scratchTag = regexp.MustCompile(`(scrmod-[^ ]*\+)\d+`)
+	hexSum     = regexp.MustCompile(`^([0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
 func (n *names) id(kind string, id int64) any {
@@ -131,6 +133,11 @@ func (n *names) result(method string, v any) any {
 	kind := ofMethod[method]
 	_, isNumber := v.(int64)
 	if list, ok := v.([]any); ok && (method == "host.taskWait" || method == "host.taskWaitResults") {
+		for i := range list {
+			if ids, ok := list[i].([]any); ok && method == "host.taskWait" {
+				list[i] = sorted(ids)
+			}
+		}
 		return n.value(list, "", kind)
 	}
 	if isNumber && method == "listTasks" {
@@ -151,6 +158,9 @@ func sorted(v any) any {
 	list = slices.Clone(list)
 	key := func(v any) string {
 		m, ok := v.(map[string]any)
+		if id, isID := v.(int64); isID {
+			return fmt.Sprintf("%020d", id)
+		}
 		if !ok {
 			return fmt.Sprint(v)
 		}
@@ -211,8 +221,12 @@ func (n *names) structure(m map[string]any, kind string) any {
 	_, isRPM := m["payloadhash"]
 	for _, k := range keys {
 		name, inner := k, ""
-		if isRPM && (k == "size" || k == "buildtime") {
+		if isRPM && (k == "size" || k == "buildtime") || k == "weight" && m["method"] == "buildArch" {
 			out[k] = "NUMBER"
+			continue
+		}
+		if k == "end_event" || k == "end_ts" {
+			out[k] = "NONE OR SOME" // the hub looks for it now and then
 			continue
 		}
 		if code := m["faultCode"]; k == "faultString" && (code == int64(1) || code == int64(1019)) {
@@ -281,6 +295,7 @@ func (n *names) replace(s string) string {
 		}
 	}
 	s = strings.ReplaceAll(s, n.conf.Prefix, "RUN")
+	s = scratchTag.ReplaceAllString(s, "${1}N")
 	return taskPath.ReplaceAllString(s, "tasks/N/N")
 }
 

@@ -47,7 +47,7 @@ func (r *run) tasks(admin, host *conn) int64 {
 	}
 	good, bad, cancelled := child("good"), child("bad"), child("cancelled")
 	child("good")
-	host.numbered(host.next-1, bothHeaders, "host.subtask", "nothing", []any{}, root, named{"label": "again"})
+	host.numbered(host.next-1, bothHeaders, "host.subtask", "nothing", []any{}, root, named{"label": "again", "assign": r.conf.Host.User})
 	plain := r.number(host.call("host.subtask", "nothing", []any{}, named{"parent": root, "assign": r.conf.Host.User, "channel": "createrepo", "arch": "x86_64", "priority": 7}))
 	host.call("host.subtask", "nothing", []any{}, root, named{"owner": 1})
 	host.call("host.subtask", "nothing", []any{}, root, named{"channel": r.name("missing")})
