@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -44,9 +45,14 @@ type builder struct {
 
 // An earlierBuild is a build task that is there already.
 type earlierBuild struct {
-	task koji.Task
-	own  bool // a child of this task; else of one that is resumed
+	task    koji.Task
+	own     bool // a child of this task; else of one that is resumed
+	attempt int  // from 1
 }
+
+// buildAttempts is how often a component's build is begun where what ended it may
+// pass.
+const buildAttempts = 3
 
 // A component is one that is built.
 type component struct {
@@ -87,14 +93,23 @@ func (b *builder) stopped() error {
 }
 
 func (b *builder) build(ctx context.Context, job modulebuild.Job) (modulebuild.Result, error) {
-	task, taken, err := b.start(ctx, job)
-	if err != nil {
-		return modulebuild.Result{}, err
+	var c *component
+	var taken string
+	for attempt := max(1, b.earlier[job.Component].attempt); ; attempt++ {
+		var task koji.Task
+		var err error
+		if task, taken, err = b.start(ctx, job, attempt); err != nil {
+			return modulebuild.Result{}, err
+		}
+		if c, err = b.result(ctx, job, task); err == nil {
+			break
+		}
+		if attempt >= buildAttempts || !mayPass(err) || b.stopped() != nil {
+			return modulebuild.Result{}, err
+		}
+		b.story.printf("%s: task %d was interrupted; beginning again: %v", job.Component, task.ID, err)
 	}
-	c, err := b.result(ctx, job, task)
-	if err != nil {
-		return modulebuild.Result{}, err
-	}
+	var err error
 	if !b.inTag[c.build.ID] {
 		if err := b.hub.tagBuild(ctx, c.build.ID); err != nil {
 			return modulebuild.Result{}, fmt.Errorf("putting %s into the module's tag: %w", c.build.NVR, err)
@@ -117,9 +132,9 @@ func (b *builder) build(ctx context.Context, job modulebuild.Job) (modulebuild.R
 
 // start returns the finished task that has built the component, and why it was not
 // started anew.
-func (b *builder) start(ctx context.Context, job modulebuild.Job) (task koji.Task, taken string, err error) {
+func (b *builder) start(ctx context.Context, job modulebuild.Job, attempt int) (task koji.Task, taken string, err error) {
 	source := b.sources[job.Component]
-	if old, ok := b.earlier[job.Component]; ok {
+	if old, ok := b.earlier[job.Component]; ok && attempt == old.attempt {
 		switch {
 		case old.own && old.task.State.Finished():
 			b.story.printf("%s: task %d of an earlier run has built it", job.Component, old.task.ID)
@@ -144,7 +159,11 @@ func (b *builder) start(ctx context.Context, job modulebuild.Job) (task koji.Tas
 	if err := b.stopped(); err != nil {
 		return task, "", err
 	}
-	id, err := b.hub.subtask(ctx, "build", []any{source, nil, map[string]any{"repo_id": repo.ID}}, buildLabel+job.Component, componentChannel)
+	label := buildLabel + job.Component
+	if attempt > 1 {
+		label += "#" + strconv.Itoa(attempt)
+	}
+	id, err := b.hub.subtask(ctx, "build", []any{source, nil, map[string]any{"repo_id": repo.ID}}, label, componentChannel)
 	if err != nil {
 		return task, "", err
 	}

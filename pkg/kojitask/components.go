@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kojimod/kojimod/pkg/koji"
@@ -86,9 +87,15 @@ func (b *builder) add(kids []koji.Task, own bool) {
 		if t.Method != "build" || t.Label == nil {
 			continue
 		}
-		name, ok := strings.CutPrefix(*t.Label, buildLabel)
-		if _, known := b.earlier[name]; ok && (own || !known) {
-			b.earlier[name] = earlierBuild{t, own}
+		label, ok := strings.CutPrefix(*t.Label, buildLabel)
+		name, number, _ := strings.Cut(label, "#")
+		attempt, err := strconv.Atoi(number)
+		if err != nil || !own {
+			attempt = 1
+		}
+		have, known := b.earlier[name]
+		if ok && (!known || own && (!have.own || attempt > have.attempt)) {
+			b.earlier[name] = earlierBuild{t, own, attempt}
 		}
 	}
 }

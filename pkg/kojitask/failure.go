@@ -33,13 +33,38 @@ func (b *builder) failure(ctx context.Context, job modulebuild.Job, t koji.Task)
 	case err == nil:
 		failed.Err = fmt.Errorf("task %d failed", t.ID)
 	case errors.As(err, &taskError):
-		// Not with the fault: it is the component's, not that of a call of ours.
-		failed.Err = fmt.Errorf("task %d failed: %s", t.ID, safetext.Text(taskError.Fault.Message))
+		failed.Err = &taskFailure{t.ID, taskError.Fault.Code, safetext.Text(taskError.Fault.Message)}
 	default:
 		return fmt.Errorf("why task %d failed: %w", t.ID, err)
 	}
 	b.addLog(ctx, t, failed)
 	return failed
+}
+
+// A taskFailure is why a subtask failed. It is no koji.Fault, which would be that
+// of a call of ours.
+type taskFailure struct {
+	task int64
+	code koji.FaultCode
+	msg  string
+}
+
+func (f *taskFailure) Error() string { return fmt.Sprintf("task %d failed: %s", f.task, f.msg) }
+
+// mayPass tells the failures that say nothing about the component: a builder or hub
+// that went away in the middle. Koji's builders do not begin such builds again by
+// themselves.
+func mayPass(err error) bool {
+	var f *taskFailure
+	if !errors.As(err, &f) {
+		return false
+	}
+	switch f.code {
+	case koji.ErrUnspecified, // an exception that nobody expected
+		koji.ErrBuildroot, koji.ErrServerOffline, koji.ErrLock, koji.ErrAuth, koji.ErrAuthExpired, koji.ErrAuthLock, koji.ErrRetry, koji.ErrSequence:
+		return true
+	}
+	return false
 }
 
 // addLog looks for the log below the failed task that tells why. That there is

@@ -26,6 +26,7 @@ type world struct {
 
 	mu    sync.Mutex
 	fails map[string]bool // components that cannot be built
+	drops map[string]int  // how often builders are lost while they build a component
 	built []string        // components that were, in order
 }
 
@@ -34,7 +35,7 @@ const uploadedDoc = "cli-build/1/hedge.yaml"
 // newWorld makes a module of components a, b … in groups of the build order.
 func newWorld(t testing.TB, groups ...[]string) *world {
 	t.Helper()
-	w := &world{t: t, fails: map[string]bool{}}
+	w := &world{t: t, fails: map[string]bool{}, drops: map[string]int{}}
 	w.hub = kojitest.New(t, kojitest.Options{ModulePolicy: func(user, _, _ string) bool { return user == "packager" }})
 	w.hub.AddTag(kojitest.Tag{Name: "f40-build", Arches: "x86_64 aarch64", Extra: map[string]any{platformKey: "platform:f40"}})
 	w.hub.AddTag(kojitest.Tag{Name: "f40-modules"})
@@ -72,6 +73,10 @@ func (w *world) build(ctx context.Context, b kojitest.Build) ([][]byte, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.drops[name] > 0 {
+		w.drops[name]--
+		return nil, &kojitest.Failure{Code: int(koji.ErrBuildroot), Message: "could not init mock buildroot"}
+	}
 	if w.fails[name] {
 		b.Logs["build.log"] = "compiling\nerror: no such thing as " + name + "\n"
 		return nil, errors.New("error building package")
@@ -284,6 +289,22 @@ func TestComponentFails(t *testing.T) {
 				t.Error("ash was built again")
 			}
 		})
+	}
+}
+
+// TestBuilderIsLost has builds fail for reasons that are not the component's.
+func TestBuilderIsLost(t *testing.T) {
+	w := newWorld(t, []string{"ash"}, []string{"beech"})
+	w.drops["ash"] = buildAttempts - 1
+	id := w.submit(nil, "ash", "beech")
+	w.checkPublished(id, w.run(id), "ash", "beech")
+	labels := w.labels(id)
+	if labels["build:ash"] != "FAILED" || labels["build:ash#2"] != "FAILED" || labels["build:ash#3"] != "CLOSED" {
+		t.Errorf("subtasks: %v", labels)
+	}
+	w.drops["ash"] = buildAttempts
+	if reply := w.run(w.submit(nil, "ash", "beech")); reply.Fault == nil || !strings.Contains(reply.Fault.Message, "mock buildroot") {
+		t.Errorf("after %d attempts: %+v", buildAttempts, reply)
 	}
 }
 
