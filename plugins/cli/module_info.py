@@ -377,7 +377,10 @@ def handle_module_prune(goptions, session, args):
     if options.test:
         return
     if not options.force:
-        answer = input('Delete these %d tags? [y/N] ' % len(rows))
+        try:
+            answer = input('Delete these %d tags? [y/N] ' % len(rows))
+        except EOFError:  # nobody is there to answer
+            answer = ''
         if answer.strip().lower() not in ('y', 'yes'):
             print('Nothing was deleted')
             return

@@ -250,6 +250,10 @@ class CommandTest(unittest.TestCase):
                 self.assertEqual(self.hub.pruned, want)
                 self.assertIn('module-x-build', said)
                 self.assertEqual('Deleted 1 tags' in said, len(want) > 1)
+        self.hub.pruned = []
+        with mock.patch('builtins.input', mock.Mock(side_effect=EOFError)):
+            self.run_command(plugin.handle_module_prune)
+        self.assertEqual(self.hub.pruned, [(30, True)])
         self.prune('x', code=2)
         self.prune('--days', '-1', code=2)
 
