@@ -6,11 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
-	"github.com/kojimod/kojimod/internal/regularfile"
 	"github.com/kojimod/kojimod/internal/source"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
 	"github.com/kojimod/kojimod/pkg/modulemd"
@@ -22,7 +24,6 @@ type document struct {
 	file     string    // what messages call it
 	name     string    // from the source, where the document has none
 	stream   string    // likewise
-	url      string    // of the source, pinned; empty for an upload
 	commit   string    // of the source; empty for an upload
 	time     time.Time // of the commit; zero for an upload
 	contexts []moduleContext
@@ -46,20 +47,12 @@ func readDocument(ctx context.Context, src Source, asked, workDir string, log *s
 		return nil, err
 	}
 	d := &document{}
-	f, err := regularfile.Open(m.File)
-	if err != nil {
-		return nil, input("", "the module's document", err)
-	}
-	defer f.Close()
-	if d.text, err = io.ReadAll(io.LimitReader(f, maxDocument+1)); err != nil {
+	d.file = filepath.Base(m.File)
+	if d.text, err = readInside(filepath.Dir(m.File), d.file); err != nil {
 		return nil, err
 	}
-	if len(d.text) > maxDocument {
-		return nil, input("", fmt.Sprintf("the module's document is larger than %d bytes", maxDocument), nil)
-	}
-	d.file = m.File[strings.LastIndexByte(m.File, '/')+1:]
 	if u, err := source.ParseURL(src.Pinned); err == nil && strings.Contains(src.Pinned, "://") {
-		d.url, d.commit, d.name = src.Pinned, u.Ref, u.Name()
+		d.commit, d.name = u.Ref, u.Name()
 		if m.Commit == u.Ref {
 			d.time = m.Time
 		}
@@ -72,6 +65,33 @@ func readDocument(ctx context.Context, src Source, asked, workDir string, log *s
 		return nil, input("", "reading the module's document", err)
 	}
 	return d, d.take(docs, log)
+}
+
+// readInside reads a file of a checkout, which git has laid out as strangers want
+// it: no link leads out of it.
+func readInside(dir, name string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	// Opening does not wait, should it be a pipe.
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, input(name, "the module's document", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, input(name, "the module's document is not a file", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxDocument {
+		return nil, input(name, fmt.Sprintf("the module's document is larger than %d bytes", maxDocument), nil)
+	}
+	return text, nil
 }
 
 // take finds the one document that can be built.

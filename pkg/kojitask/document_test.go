@@ -97,3 +97,18 @@ func TestPlatform(t *testing.T) {
 		})
 	}
 }
+
+func TestDocumentIsInside(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("document: modulemd\nversion: 2\nkey: s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(secret, filepath.Join(dir, "hedge.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := readDocument(t.Context(), Source{Path: dir, Pinned: "git+https://git.example/hedge#c0ffee"}, "", t.TempDir(), slog.New(slog.DiscardHandler))
+	if err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("a link that leads out of the checkout: %v", err)
+	}
+}

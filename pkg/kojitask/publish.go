@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -15,47 +16,32 @@ import (
 	"github.com/kojimod/kojimod/pkg/modulebuild"
 )
 
+// publishAttempts is how often the repository is made again because somebody has
+// changed the module's tag meanwhile.
+const publishAttempts = 3
+
 // publish makes the module's repository and build record, and has the hub publish
 // both together.
 func (m *module) publish(ctx context.Context, outcomes []modulebuild.Outcome) (map[string]any, error) {
 	began := m.opts.Now()
 	m.story.printf("all components are built; making the repository")
-	// Nothing that happens to the module's tag may come after this.
-	repo, err := m.hub.makeRepo(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("beginning the module's repository: %w", err)
-	}
 	owner, err := m.owner(ctx)
 	if err != nil {
 		return nil, err
 	}
-	in := finishInput{
-		Plan: m.plan, Outcomes: outcomes, RPMs: m.builder.packages(), Arches: m.tags.Arches,
-		Dir: filepath.Join(m.req.WorkDir, "publish"), TaskID: m.hub.task, Tag: m.reserved.Tag,
-		Started: m.started, Ended: m.opts.Now(), Owner: owner,
-		Source: m.doc.url, Commit: m.doc.commit, SourceText: m.doc.text,
-		Requires: m.required(), BuildLog: m.story.path, Scratch: m.params.Scratch,
-		DefaultProfiles: m.ctx.defaultProfiles, Version: m.opts.Version,
-	}
-	if m.reserved.BuildID != nil {
-		in.BuildID = *m.reserved.BuildID
-	}
-	if err := os.RemoveAll(in.Dir); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(in.Dir, 0o777); err != nil {
-		return nil, err
-	}
-	finished, err := finishModule(ctx, in)
-	if err != nil {
-		return nil, err
+	var finished *finishedModule
+	var done published
+	for attempt := 1; ; attempt++ {
+		if finished, done, err = m.publishOnce(ctx, outcomes, owner); err == nil {
+			break
+		}
+		if attempt == publishAttempts || !isStale(err) {
+			return nil, err
+		}
+		m.story.printf("the module's tag was changed, and the repository with it; making another: %v", err)
 	}
 	for _, w := range finished.Warnings {
 		m.story.printf("warning: %s", w)
-	}
-	done, err := m.send(ctx, repo, finished)
-	if err != nil {
-		return nil, err
 	}
 	m.story.printf("published %s: repository %d%s; took %s since the last component", done.NVR, done.RepoID,
 		taggedIn(done), strings.TrimPrefix(elapsed(m.opts.Now().Sub(began)), "+"))
@@ -63,6 +49,44 @@ func (m *module) publish(ctx context.Context, outcomes []modulebuild.Outcome) (m
 	result := m.result(done, finished.Install, finished.Warnings)
 	m.report(ctx, outcomes, result, nil)
 	return result, nil
+}
+
+// isStale tells the hub's refusal of a repository that is older than the last
+// change of its tag.
+func isStale(err error) bool {
+	var f *koji.Fault
+	return errors.As(err, &f) && f.Code == koji.ErrGeneric && strings.Contains(f.Message, "make another")
+}
+
+func (m *module) publishOnce(ctx context.Context, outcomes []modulebuild.Outcome, owner string) (*finishedModule, published, error) {
+	// Nothing that happens to the module's tag may come after this.
+	repo, err := m.hub.makeRepo(ctx)
+	if err != nil {
+		return nil, published{}, fmt.Errorf("beginning the module's repository: %w", err)
+	}
+	in := finishInput{
+		Plan: m.plan, Outcomes: outcomes, RPMs: m.builder.packages(), Arches: m.tags.Arches,
+		Dir: filepath.Join(m.req.WorkDir, "publish"), TaskID: m.hub.task, Tag: m.reserved.Tag,
+		Started: m.started, Ended: m.opts.Now(), Owner: owner,
+		Source: m.req.Source.Pinned, Commit: m.doc.commit, SourceText: m.doc.text,
+		Requires: m.required(), BuildLog: m.story.path, Scratch: m.params.Scratch,
+		DefaultProfiles: m.ctx.defaultProfiles, Version: m.opts.Version,
+	}
+	if m.reserved.BuildID != nil {
+		in.BuildID = *m.reserved.BuildID
+	}
+	if err := os.RemoveAll(in.Dir); err != nil {
+		return nil, published{}, err
+	}
+	if err := os.MkdirAll(in.Dir, 0o777); err != nil {
+		return nil, published{}, err
+	}
+	finished, err := finishModule(ctx, in)
+	if err != nil {
+		return nil, published{}, err
+	}
+	done, err := m.send(ctx, repo, finished)
+	return finished, done, err
 }
 
 func taggedIn(p published) string {

@@ -71,7 +71,8 @@ NEEDED = ('CG_Importer Host HostExports Task _create_tag _delete_tag _direct_pkg
           'check_tag_access clear_reservation generate_token get_build get_build_target '
           'get_reservation_token get_tag get_user get_user_perms list_tags lookup_name lookup_package '
           'lookup_tag make_task new_build new_typed_build readFullInheritance readPackageList repo_info '
-          'repo_init tag_first_change_event InsertProcessor QueryProcessor Savepoint UpdateProcessor')
+          'repo_init tag_first_change_event DeleteProcessor InsertProcessor QueryProcessor Savepoint '
+          'UpdateProcessor')
 UNUSABLE = None
 try:
     import koji
@@ -122,7 +123,7 @@ NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9+._-]{0,99}')
 CONTEXT = re.compile(r'[A-Za-z0-9]{1,10}(_[0-9]{1,6})?')
 VERSION = re.compile(r'[1-9][0-9]{0,19}')
 SCM = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://[!-~]+#[A-Za-z0-9_.][!-~]*')
-UPLOAD = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_+%=,~.-]*(/[A-Za-z0-9_][A-Za-z0-9_+%=,~.-]*)+')
+UPLOAD = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_+%=,~^.-]*(/[A-Za-z0-9_][A-Za-z0-9_+%=,~^.-]*)+')
 MACRO = re.compile(r'[A-Za-z_][A-Za-z0-9_]*(\([^()\s]*\))?')
 FILE = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_+%=,~.-]{0,254}')
 PACKAGE = re.compile(r'[A-Za-z0-9_@(/][^\s,]{0,255}')
@@ -1086,9 +1087,23 @@ def end_reservation(cbtype, *args, **kws):
             _refund_build(task.id)
         if state == 'FAILED' and task.root == task.id:
             _cancel_contexts(task.id)
+        _forget_refusals()
     except Exception:
         savepoint.rollback()
         logger.exception('cannot end the reservation of task %s', info.get('id'))
+
+
+def _forget_refusals():
+    """A builder that has refused a module task because it had enough of them has fewer now. Otherwise the
+    task would wait for the hub's SoftRefusalTimeout, however idle the builder."""
+    waiting = db.QueryProcessor(tables=['scheduler_task_refusals'], columns=['scheduler_task_refusals.id'],
+                                joins=['task ON task.id = scheduler_task_refusals.task_id'],
+                                clauses=['soft IS TRUE', 'task.method IN %(methods)s', 'task.state = %(free)i'],
+                                values={'methods': METHODS, 'free': koji.TASK_STATES['FREE']},
+                                opts={'asList': True}).execute()
+    if waiting:
+        db.DeleteProcessor('scheduler_task_refusals', clauses=['id IN %(ids)s'],
+                           values={'ids': [row[0] for row in waiting]}).execute()
 
 
 def _cancel_contexts(task_id):
