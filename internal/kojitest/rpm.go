@@ -109,11 +109,15 @@ func (h *Hub) ImportBuild(rpms [][]byte, tags ...string) (id int64) {
 
 // importBuild makes a build of packages.
 func (c *call) importBuild(files [][]byte, owner *user, task int64, source string) (*build, error) {
+	var read []*rpm
 	for _, data := range files {
 		r, err := readRPM(data)
 		if err != nil {
 			return nil, err
 		}
+		read = append(read, r)
+	}
+	for _, r := range read {
 		if r.arch != "src" {
 			continue
 		}
@@ -128,6 +132,7 @@ func (c *call) importBuild(files [][]byte, owner *user, task int64, source strin
 		if task != 0 {
 			b.started = now()
 		}
+		var err error
 		if old := c.h.state.build(b.nvr()); old != nil && (old.state == buildFailed || old.state == buildCanceled) {
 			old.state, old.owner, old.taskID, old.complete = buildComplete, owner, task, now()
 			b = old

@@ -2,6 +2,12 @@
 // answers to a file, for the tests of kojitest. The hub keeps what it makes: it is
 // not for a production hub.
 //
+// The hub needs the plugin module_build, the build type "module" (koji call addBType
+// module), no policy module_build, policies build_from_srpm and build_from_repo_id that
+// allow everything, a builder in the channels default and createrepo, and three
+// accounts that log in by password: an administrator, somebody without rights, and a
+// host that no daemon uses (koji add-host recorder x86_64).
+//
 //	go run ./internal/kojitest/record --server https://koji.example.org/kojihub \
 //	    --admin kojiadmin --admin-password-file admin.pw --user somebody --user-password-file user.pw \
 //	    --host recorder --host-password-file recorder.pw --srpm hello-1-1.src.rpm \

@@ -40,7 +40,11 @@ func (r *run) tasks(admin, host *conn) int64 {
 	host.call("getTaskResult", root)
 	host.call("getTaskResult", 2000000000)
 	host.call("getTaskChildren", root)
+	r.children(admin, host, root)
+	return root
+}
 
+func (r *run) children(admin, host *conn, root int64) {
 	r.step = "children"
 	child := func(label string) int64 {
 		return r.number(host.call("host.subtask", "nothing", []any{label}, root, named{"label": label, "assign": r.conf.Host.User}))
@@ -55,7 +59,11 @@ func (r *run) tasks(admin, host *conn) int64 {
 	host.call("getTaskChildren", root, named{"request": true})
 	host.call("getTaskInfo", plain)
 	host.call("getTaskDescendents", root)
+	r.waiting(admin, host, root, good, bad, cancelled)
+	r.cancelling(admin, host, root, plain, good)
+}
 
+func (r *run) waiting(admin, host *conn, root, good, bad, cancelled int64) {
 	r.step = "waiting"
 	host.call("host.taskWait", root)
 	host.call("host.taskSetWait", root, []any{good, bad})
@@ -80,7 +88,9 @@ func (r *run) tasks(admin, host *conn) int64 {
 	host.call("host.taskWaitResults", root, []any{good, bad})
 	host.call("host.taskWaitResults", root, []any{good, bad, cancelled}, []any{bad, cancelled})
 	host.call("getTaskInfo", root)
+}
 
+func (r *run) cancelling(admin, host *conn, root, plain, good int64) {
 	r.step = "cancelling"
 	host.call("host.openTask", plain)
 	grandchild := r.number(host.call("host.subtask", "nothing", []any{}, plain, named{"label": "x", "assign": r.conf.Host.User}))
@@ -103,7 +113,6 @@ func (r *run) tasks(admin, host *conn) int64 {
 	admin.call("listTasks", map[string]any{"parent": root, "state": []any{3}}, map[string]any{"countOnly": true})
 	admin.call("listTasks", map[string]any{"parent": last})
 	host.call("host.getHostTasks")
-	return root
 }
 
 // uploads sends files to a task's directory.
