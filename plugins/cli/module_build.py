@@ -306,7 +306,8 @@ def result_lines(result):
         lines.append('')
         for title, key in (('Module', 'module'), ('Build', 'nvr'), ('Tag', 'tag'),
                            ('Repository', 'repo_url')):
-            if module.get(key):
+            # a scratch build has neither when it is done
+            if module.get(key) and (module.get('build_id') or key not in ('nvr', 'tag')):
                 lines.append('%s: %s' % (title, clean(module[key])))
         for warning in module.get('warnings') or []:
             lines.append('Warning: %s' % clean(warning))

@@ -187,15 +187,16 @@ class TextTest(unittest.TestCase):
                 self.assertEqual(label(info), 'as ever')
 
     def test_result(self):
-        one = {'module': 'greeter:1:20:c0ffee00', 'nvr': 'greeter-1-20.c0ffee00', 'tag': 'module-greeter',
+        one = {'build_id': 5, 'module': 'greeter:1:20:c0ffee00', 'nvr': 'greeter-1-20.c0ffee00', 'tag': 'module-greeter',
                'repo_url': 'https://k.example/repos/x/7', 'install': ['dnf module install greeter:1'],
                'warnings': ['old \x07spec'], 'components': 2}
         self.assertEqual(plugin.result_lines(one), [
             '', 'Module: greeter:1:20:c0ffee00', 'Build: greeter-1-20.c0ffee00', 'Tag: module-greeter',
             'Repository: https://k.example/repos/x/7', 'Warning: old ?spec', 'To install it:',
             '  dnf module install greeter:1'])
-        self.assertEqual(plugin.result_lines({'modules': [{'nvr': 'a'}, {'nvr': 'b'}]}),
-                         ['', 'Build: a', '', 'Build: b'])
+        scratch = {'nvr': 'b', 'tag': 'c', 'module': 'd', 'repo_url': 'e'}
+        self.assertEqual(plugin.result_lines({'modules': [{'nvr': 'a', 'build_id': 1}, scratch]}),
+                         ['', 'Build: a', '', 'Module: d', 'Repository: e'])
         for odd in (None, 'text', [], {'modules': ['x']}):
             self.assertEqual(plugin.result_lines(odd), [])
 
@@ -313,7 +314,7 @@ class CommandTest(Place):
         plugin.watch_tasks = watch_tasks
         self.goptions.poll_interval = 3
         self.hub.logout = lambda: None
-        self.hub.getTaskResult = lambda task_id: {'nvr': 'greeter-1-2'}
+        self.hub.getTaskResult = lambda task_id: {'nvr': 'greeter-1-2', 'build_id': 5}
         for self.code, said in ((0, True), (1, False)):
             self.assertEqual(self.run_command('--wait', 'f40', 'git://h/m#r'), self.code)
             self.assertEqual('Build: greeter-1-2' in self.said.getvalue(), said)
