@@ -187,7 +187,8 @@ class TextTest(unittest.TestCase):
                 self.assertEqual(label(info), 'as ever')
 
     def test_result(self):
-        one = {'build_id': 5, 'module': 'greeter:1:20:c0ffee00', 'nvr': 'greeter-1-20.c0ffee00', 'tag': 'module-greeter',
+        one = {'build_id': 5, 'module': 'greeter:1:20:c0ffee00', 'nvr': 'greeter-1-20.c0ffee00',
+               'tag': 'module-greeter',
                'repo_url': 'https://k.example/repos/x/7', 'install': ['dnf module install greeter:1'],
                'warnings': ['old \x07spec'], 'components': 2}
         self.assertEqual(plugin.result_lines(one), [

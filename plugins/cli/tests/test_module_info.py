@@ -71,7 +71,8 @@ class IdentityTest(unittest.TestCase):
 
     def test_dependencies(self):
         self.assertEqual(plugin.dependency_lines({'dependencies': [{
-            'buildrequires': {'platform': ['f40'], 'go': []}, 'requires': {'platform': ['f40', 'f\x1b41']}}]}), [
+            'buildrequires': {'platform': ['f40'], 'go': []},
+            'requires': {'platform': ['f40', 'f\x1b41']}}]}), [
             'Requires: platform:[f40, f?41]', 'Build requires: go:[] platform:[f40]'])
         self.assertEqual(plugin.dependency_lines({'dependencies': {'requires': {'platform': 'f28'}}}),
                          ['Requires: platform:[f28]'])
