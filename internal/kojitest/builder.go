@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -97,7 +96,9 @@ type Logs map[string]string
 // Builds has f build what build tasks are for: it returns the packages, a source
 // package among them, and may take its time. Then they are imported. Its error is
 // the failure of the task's buildArch child, and the Logs that it has put into
-// Build.Logs are in that child's output.
+// Build.Logs are in that child's output. A source package that comes with the error
+// names the build that has failed; other packages then only tell whether it would have
+// been for one architecture.
 func (h *Hub) Builds(f func(context.Context, Build) ([][]byte, error)) {
 	h.Handle("build", func(ctx context.Context, t Task) (any, error) {
 		b := Build{Task: t, Logs: Logs{}}
@@ -161,19 +162,26 @@ func (h *Hub) endBuild(t Task, b Build, children []*task, files [][]byte, failur
 		}
 		c := &call{h: h, method: "build", callnum: -1}
 		child := children[1]
-		c.unwait(t.ID)
+		for _, each := range children {
+			each.awaited = ptr(false)
+		}
+		if onlyNoarch(files) { // Koji knows from the source package, before it begins
+			child.arch, child.label = "noarch", ptr("noarch")
+		}
 		dir := h.TaskDir(child.id)
 		for name, text := range b.Logs {
 			if err = errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, filepath.Base(name)), []byte(text), 0o644)); err != nil {
 				return
 			}
 		}
+		owner := h.state.tasks[t.ID].owner
+		if src, serr := sourceOf(files); failure != nil && serr == nil {
+			_, rerr := c.recordBuild(src, owner, t.ID, b.Source, buildFailed)
+			failure = errors.Join(failure, rerr)
+		}
 		if failure == nil {
-			var built *build
-			if built, failure = c.importBuild(files, h.state.tasks[t.ID].owner, t.ID, b.Source); failure == nil {
-				if h.onlyNoarch(built) { // Koji knows from the source package, before it begins
-					child.arch, child.label = "noarch", ptr("noarch")
-				}
+			if _, failure = c.importBuild(files, owner, t.ID, b.Source); failure == nil {
+				c.unwait(t.ID)
 				err = c.finish(child, map[string]any{}, nil)
 				return
 			}
@@ -187,6 +195,16 @@ func (h *Hub) endBuild(t Task, b Build, children []*task, files [][]byte, failur
 	return result, err
 }
 
-func (h *Hub) onlyNoarch(b *build) bool {
-	return !slices.ContainsFunc(h.state.rpms, func(r *rpm) bool { return r.build == b && r.arch != "src" && r.arch != "noarch" })
+// onlyNoarch reports whether there are binary packages, and all are for any
+// architecture.
+func onlyNoarch(files [][]byte) bool {
+	found := false
+	for _, data := range files {
+		r, err := readRPM(data)
+		if err != nil || r.arch != "src" && r.arch != "noarch" {
+			return false
+		}
+		found = found || r.arch == "noarch"
+	}
+	return found
 }

@@ -3,6 +3,7 @@ package kojitest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -52,6 +53,16 @@ func play(t *testing.T, want scenario.Recording) scenario.Recording {
 		if strings.HasSuffix(b.Source, "/missing.src.rpm") {
 			return nil, &kojitest.Failure{Code: 1, Message: "not there"}
 		}
+		if strings.HasSuffix(b.Source, "/bad.src.rpm") {
+			bad := kojitest.RPM{Name: "bad", Version: "1", Release: "1.module+rectest", Arch: "src"}
+			files := [][]byte{bad.Bytes()}
+			bad.Arch = "noarch"
+			for _, name := range []string{"build", "chroot", "mock_config", "mock_output", "root", "state"} {
+				b.Logs[name+".log"] = "no luck\n"
+			}
+			return append(files, bad.Bytes()), errors.New(
+				"error building package (arch noarch), mock exited with status 1; see build.log for more information")
+		}
 		hello := kojitest.RPM{Name: "hello", Version: "1", Release: "1.module+rectest", Arch: "src"}
 		files := [][]byte{hello.Bytes()}
 		hello.Arch = "noarch"
@@ -59,7 +70,7 @@ func play(t *testing.T, want scenario.Recording) scenario.Recording {
 	})
 	conf := scenario.Config{URL: h.URL, Prefix: "rectest", Admin: scenario.Login{User: "kojiadmin", Password: "adminpw"},
 		User: scenario.Login{User: "packager", Password: "packagerpw"}, Host: scenario.Login{User: "recorder", Password: "recorderpw"},
-		SRPM: []byte("a source package")}
+		SRPM: []byte("a source package"), FailingSRPM: []byte("a source package")}
 	if want.Expired {
 		conf.Expire = func(_ context.Context, id int64) error {
 			h.ExpireSessions(id)

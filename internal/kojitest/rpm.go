@@ -109,40 +109,56 @@ func (h *Hub) ImportBuild(rpms [][]byte, tags ...string) (id int64) {
 
 // importBuild makes a build of packages.
 func (c *call) importBuild(files [][]byte, owner *user, task int64, source string) (*build, error) {
-	var read []*rpm
+	src, err := sourceOf(files)
+	if err != nil {
+		return nil, err
+	}
+	b, err := c.recordBuild(src, owner, task, source, buildComplete)
+	if err != nil {
+		return nil, err
+	}
+	return b, c.importRPMs(b, files)
+}
+
+// sourceOf returns the source package, once all packages are found to be good.
+func sourceOf(files [][]byte) (src *rpm, err error) {
 	for _, data := range files {
 		r, err := readRPM(data)
 		if err != nil {
 			return nil, err
 		}
-		read = append(read, r)
+		if r.arch == "src" {
+			src = r
+		}
 	}
-	for _, r := range read {
-		if r.arch != "src" {
-			continue
-		}
-		b := &build{name: r.name, version: r.version, release: r.release, epoch: r.epoch, state: buildComplete, owner: owner, btype: "rpm",
-			taskID: task, complete: now()}
-		if source != "" && !strings.Contains(source, "://") {
-			source = fmt.Sprintf("%s-%s-%s.src.rpm", r.name, r.version, r.release)
-		}
-		if source != "" {
-			b.source, b.extra = &source, map[string]any{"source": map[string]any{"original_url": source}}
-		}
-		if task != 0 {
-			b.started = now()
-		}
-		var err error
-		if old := c.h.state.build(b.nvr()); old != nil && (old.state == buildFailed || old.state == buildCanceled) {
-			old.state, old.owner, old.taskID, old.complete = buildComplete, owner, task, now()
-			b = old
-			c.noteBuild(b)
-		} else if b, err = c.newBuild(b); err != nil {
-			return nil, err
-		}
-		return b, c.importRPMs(b, files)
+	if src == nil {
+		return nil, fault(errBuild, "there is no source package among the %d built", len(files))
 	}
-	return nil, fault(errBuild, "there is no source package among the %d built", len(files))
+	return src, nil
+}
+
+// recordBuild makes the record of a build that has ended, or takes over that of one
+// which has failed before (recycle_build).
+func (c *call) recordBuild(src *rpm, owner *user, task int64, source string, state int) (*build, error) {
+	b := &build{name: src.name, version: src.version, release: src.release, epoch: src.epoch, state: state, owner: owner, btype: "rpm",
+		taskID: task, complete: now()}
+	if source != "" && !strings.Contains(source, "://") {
+		source = fmt.Sprintf("%s-%s-%s.src.rpm", src.name, src.version, src.release)
+	}
+	if source != "" {
+		b.source, b.extra = &source, map[string]any{"source": map[string]any{"original_url": source}}
+	}
+	if task != 0 {
+		b.started = now()
+	}
+	old := c.h.state.build(b.nvr())
+	if old == nil || old.state != buildFailed && old.state != buildCanceled {
+		return c.newBuild(b)
+	}
+	b.id, b.pkg, b.event, b.made = old.id, old.pkg, c.event(), now()
+	*old = *b
+	c.noteBuild(old)
+	return old, nil
 }
 
 func rpmMethods() map[string]method {

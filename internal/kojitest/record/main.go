@@ -11,6 +11,7 @@
 //	go run ./internal/kojitest/record --server https://koji.example.org/kojihub \
 //	    --admin kojiadmin --admin-password-file admin.pw --user somebody --user-password-file user.pw \
 //	    --host recorder --host-password-file recorder.pw --srpm hello-1-1.src.rpm \
+//	    --failing-srpm bad-1-1.src.rpm \
 //	    --expire 'psql koji -c "update sessions set expired = true where id = $1"' \
 //	    --out internal/kojitest/testdata/recordings/koji-1.35.3.json
 package main
@@ -54,13 +55,14 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	userFile := flags.String("user-password-file", "", "`file` with the user's password")
 	hostFile := flags.String("host-password-file", "", "`file` with the host's password")
 	srpm := flags.String("srpm", "", "source `package` to be built, of one package named hello")
+	failing := flags.String("failing-srpm", "", "source `package` named bad that does not build")
 	expire := flags.String("expire", "", "shell `command` that lets session $1 expire")
 	out := flags.String("out", "", "`file` to write")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if conf.URL == "" || conf.User.User == "" || conf.Host.User == "" || *srpm == "" || *out == "" {
-		return fmt.Errorf("--server, --user, --host, --srpm and --out are needed; see --help")
+	if conf.URL == "" || conf.User.User == "" || conf.Host.User == "" || *srpm == "" || *failing == "" || *out == "" {
+		return fmt.Errorf("--server, --user, --host, --srpm, --failing-srpm and --out are needed; see --help")
 	}
 	for file, password := range map[*string]*string{adminFile: &conf.Admin.Password, userFile: &conf.User.Password, hostFile: &conf.Host.Password} {
 		data, err := os.ReadFile(*file)
@@ -71,6 +73,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	var err error
 	if conf.SRPM, err = os.ReadFile(*srpm); err != nil {
+		return err
+	}
+	if conf.FailingSRPM, err = os.ReadFile(*failing); err != nil {
 		return err
 	}
 	if *expire != "" {

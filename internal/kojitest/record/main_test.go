@@ -32,7 +32,7 @@ func TestRecord(t *testing.T) {
 	h.AddHost("recorder", "recorderpw")
 	rpm := kojitest.RPM{Name: "hello", Version: "1", Release: "1", Arch: "src"}
 	h.Builds(func(_ context.Context, b kojitest.Build) ([][]byte, error) {
-		if strings.HasSuffix(b.Source, "/missing.src.rpm") {
+		if !strings.HasSuffix(b.Source, "/hello.src.rpm") {
 			return nil, &kojitest.Failure{Code: 1, Message: "not there"}
 		}
 		bin := rpm
@@ -44,7 +44,7 @@ func TestRecord(t *testing.T) {
 	if err := os.WriteFile(srpm, rpm.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := append(passwords(t), "--server", h.URL, "--user", "packager", "--host", "recorder", "--srpm", srpm, "--out", out)
+	args := append(passwords(t), "--server", h.URL, "--user", "packager", "--host", "recorder", "--srpm", srpm, "--failing-srpm", srpm, "--out", out)
 	var stderr bytes.Buffer
 	if err := run(t.Context(), args, &stderr); err != nil {
 		t.Fatalf("%v\n%s", err, &stderr)
@@ -73,8 +73,8 @@ func TestRecordRefuses(t *testing.T) {
 		want string
 	}{
 		{"nothing", nil, "are needed"},
-		{"no password", []string{"--server", "http://127.0.0.1:9", "--user", "u", "--host", "h", "--srpm", "main.go", "--out", out}, "reading a password"},
-		{"no hub", append(passwords(t), "--server", "http://127.0.0.1:9", "--user", "u", "--host", "h", "--srpm", "main.go", "--out", out), "connection refused"},
+		{"no password", []string{"--server", "http://127.0.0.1:9", "--user", "u", "--host", "h", "--srpm", "main.go", "--failing-srpm", "main.go", "--out", out}, "reading a password"},
+		{"no hub", append(passwords(t), "--server", "http://127.0.0.1:9", "--user", "u", "--host", "h", "--srpm", "main.go", "--failing-srpm", "main.go", "--out", out), "connection refused"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

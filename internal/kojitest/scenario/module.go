@@ -14,6 +14,7 @@ func (r *run) module(admin, host *conn) {
 	user := r.login("user", r.conf.User)
 	srpm := r.conf.Prefix + "-srpm"
 	user.sendChunk("cli-build/"+srpm, "hello.src.rpm", 0, false, r.conf.SRPM, false)
+	user.sendChunk("cli-build/"+srpm, "bad.src.rpm", 0, false, r.conf.FailingSRPM, false)
 	source, target := "git+https://git.example.org/hello.git#abcdef", r.name("target")
 	user.call("moduleBuild", source, target)
 	user.quiet("logout")
@@ -90,6 +91,9 @@ func (r *run) component(host *conn, task int64, buildTag any, srpm string) int64
 	bad := build("build:bad", "cli-build/"+srpm+"/missing.src.rpm")
 	r.wait(host, bad)
 	host.call("getTaskResult", bad, false)
+	fails := build("build:fails", "cli-build/"+srpm+"/bad.src.rpm")
+	r.wait(host, fails)
+	r.failedBuild(host, fails)
 	id := build("build:hello", "cli-build/"+srpm+"/hello.src.rpm")
 	r.wait(host, id)
 	host.call("getTaskInfo", id, true)
@@ -110,6 +114,22 @@ func (r *run) component(host *conn, task int64, buildTag any, srpm string) int64
 		host.call("getRPMChecksums", r.field(rpms[0], "id"), []any{"crc"})
 	}
 	return buildID
+}
+
+// failedBuild looks at what a build has left that has failed.
+func (r *run) failedBuild(host *conn, task int64) {
+	host.call("getTaskInfo", task)
+	host.call("getTaskResult", task, false)
+	host.call("getTaskResult", task)
+	children, _ := host.call("getTaskChildren", task).([]any)
+	for _, c := range children {
+		m, _ := c.(map[string]any)
+		if m["method"] == "buildArch" {
+			host.call("getTaskResult", m["id"], false)
+			host.call("listTaskOutput", m["id"])
+		}
+	}
+	host.call("listBuilds", named{"taskID": task})
 }
 
 // finish publishes the module.

@@ -27,6 +27,9 @@ type Config struct {
 	// SRPM is a source package of one x86_64 or noarch package without dependencies,
 	// named "hello", which a builder of the hub rebuilds.
 	SRPM []byte
+
+	// FailingSRPM is a source package, named "bad", that does not build.
+	FailingSRPM []byte
 }
 
 // A Fault is a refusal. The message is left out where it is Python's.
