@@ -22,9 +22,24 @@ const repeats = 5
 
 // call makes a call, and again where its reply was lost.
 func (h *hub) call(ctx context.Context, method string, result any, args ...any) error {
+	return repeat(ctx, func() error { return h.Call(ctx, method, result, args...) })
+}
+
+// multiCall makes the calls that add adds as one, and again where the reply was lost.
+// That must be looked for even where nothing is changed: the hub takes note of each
+// multiCall, as it does not of other calls that only ask.
+func (h *hub) multiCall(ctx context.Context, add func(*koji.MultiCall)) error {
+	return repeat(ctx, func() error {
+		var calls koji.MultiCall
+		add(&calls)
+		return calls.Do(ctx, h.Session)
+	})
+}
+
+func repeat(ctx context.Context, call func() error) error {
 	var err error
 	for range repeats {
-		err = h.Call(ctx, method, result, args...)
+		err = call()
 		if !errors.Is(err, koji.ErrReplyLost) && !errors.Is(err, koji.ErrOutcomeUnknown) || ctx.Err() != nil {
 			break
 		}

@@ -98,13 +98,14 @@ func (s *slots) count(ctx context.Context) error {
 		}
 		s.pool, s.pooled = max(pool, s.maxJobs), now
 	}
-	var tasks koji.MultiCall
 	modules := make([]int, 2)
-	for i, method := range []string{methodBuild, methodContext} {
-		query := map[string]any{"method": method, "state": []koji.TaskState{koji.TaskOpen, koji.TaskAssigned}}
-		tasks.Add("listTasks", &modules[i], query, map[string]any{"countOnly": true})
-	}
-	if err := tasks.Do(ctx, s.hub.Session); err != nil {
+	err := s.hub.multiCall(ctx, func(tasks *koji.MultiCall) {
+		for i, method := range []string{methodBuild, methodContext} {
+			query := map[string]any{"method": method, "state": []koji.TaskState{koji.TaskOpen, koji.TaskAssigned}}
+			tasks.Add("listTasks", &modules[i], query, map[string]any{"countOnly": true})
+		}
+	})
+	if err != nil {
 		return fmt.Errorf("counting the module builds that are running: %w", err)
 	}
 	running := max(1, modules[0]+modules[1])
@@ -123,10 +124,11 @@ func (h *hub) places(ctx context.Context) (int, error) {
 			MaxJobs int `xmlrpc:"maxjobs"`
 		} `xmlrpc:"data"`
 	}
-	var calls koji.MultiCall
-	calls.Add("listHosts", &hosts, nil, componentChannel, true, true)
-	calls.Add("scheduler.getHostData", &data)
-	if err := calls.Do(ctx, h.Session); err != nil {
+	err := h.multiCall(ctx, func(calls *koji.MultiCall) {
+		calls.Add("listHosts", &hosts, nil, componentChannel, true, true)
+		calls.Add("scheduler.getHostData", &data)
+	})
+	if err != nil {
 		return 0, fmt.Errorf("looking at the builders of channel %s: %w", componentChannel, err)
 	}
 	jobs := map[int64]int{}
