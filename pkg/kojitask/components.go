@@ -125,7 +125,9 @@ func (m *module) buildComponents(ctx context.Context) ([]modulebuild.Outcome, er
 	}
 	m.story.printf("%d components; as many are built at once as the builders have places for", len(m.plan.Components))
 	outcomes, err := engine.Run(ctx, m.plan)
-	m.story.raw(table(outcomes))
+	if !errors.Is(err, koji.ErrSessionLost) { // else another run goes on
+		m.story.raw(table(outcomes))
+	}
 	return outcomes, err
 }
 
@@ -135,6 +137,9 @@ func (m *module) observe(e modulebuild.Event) {
 		m.story.printf("%s: %s%s", e.Component, e.State, because(e.State, e.Reason))
 	case modulebuild.Failed:
 		err := e.Err
+		if errors.Is(err, koji.ErrSessionLost) {
+			return
+		}
 		var failed *modulebuild.BuildError
 		if errors.As(err, &failed) {
 			err = failed.Err

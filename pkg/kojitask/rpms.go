@@ -187,17 +187,13 @@ func checkHeader(p *rpmfile.Package, rpm koji.RPM, size int64) error {
 func (r *rpmReader) checksums(ctx context.Context, rpms []koji.RPM) ([]string, error) {
 	replies := make([]map[string]map[string]*string, len(rpms))
 	var calls *koji.MultiCall
-	var err error
-	for range repeats {
+	err := repeat(ctx, func() error {
 		calls = &koji.MultiCall{}
 		for i := range rpms {
 			calls.Add("getRPMChecksums", &replies[i], rpms[i].ID, koji.Named{"checksum_types": []string{"sha256"}})
 		}
-		// A reply that is lost may come of a first call that has stored checksums.
-		if err = calls.Do(ctx, r.hub.Session); !errors.Is(err, koji.ErrReplyLost) && !errors.Is(err, koji.ErrOutcomeUnknown) {
-			break
-		}
-	}
+		return calls.Do(ctx, r.hub.Session)
+	})
 	var whole *koji.CallError
 	if errors.As(err, &whole) && whole.Method == "multiCall" {
 		return nil, err
