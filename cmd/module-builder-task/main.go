@@ -58,6 +58,7 @@ func run(ctx context.Context, args []string, umask os.FileMode, stdout, stderr i
 		Long: `module-builder-task builds RPM modules: it rebuilds all component packages of a
 module from source, in order, and publishes them in a repository with the
 module's metadata in it.`,
+		Version:       programVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, args []string) error {
