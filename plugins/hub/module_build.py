@@ -776,7 +776,7 @@ def moduleFinish(task_id, finish):
     directory, the uploaded directory with metadata.json for content generators and the files that it
     names, absent for a scratch build. What is uploaded is copied, so that the call can be repeated with
     it. Returns {build_id, nvr, tag, repo_id, dest_tag}; asked again the same."""
-    task = _held(task_id)  # holds the task's row to the end: a cancellation waits, and finds all done
+    task = _held(task_id)  # holds the task's row to the end: a cancellation waits (guard_cancel)
     tag = _reservation(task)
     if not tag:
         raise koji.ActionNotAllowed('task %s has reserved no module' % task.id)
@@ -1072,6 +1072,28 @@ def guard_repo_done(repo, **kws):
         raise koji.ActionNotAllowed('repositories of %s are made ready by moduleFinish' % tag['name'])
 
 
+@_guard
+def guard_cancel(info=None, attribute=None, new=None, **kws):
+    """What is published stays published: in the moment between that and its own end a task cannot be
+    cancelled any more."""
+    if attribute == 'state' and new == 'CANCELED' and info and info.get('method') in METHODS \
+            and _ending(info['id']):
+        raise koji.GenericError('task %s has published its module and ends in a moment: it is too late to '
+                                'cancel it' % info['id'])
+
+
+def _ending(task_id):
+    """Whether a task that still runs has published what it builds."""
+    # moduleFinish holds this row until it is done
+    state = db.QueryProcessor(tables=['task'], columns=['state'], clauses=['id = %(task)i'],
+                              values={'task': task_id}, opts={'rowlock': True}).singleValue()
+    if state != koji.TASK_STATES['OPEN']:
+        return False
+    return bool(db.QueryProcessor(tables=['repo'], columns=['id'], opts={'asList': True},
+                                  clauses=['task_id = %(task)i', 'state = %(ready)i'],
+                                  values={'task': task_id, 'ready': koji.REPO_READY}).execute())
+
+
 def end_reservation(cbtype, *args, **kws):
     """A task that ends without its build gives back the build record, for the next attempt, and the tags
     of a scratch build. Never in the way of the task's own end."""
@@ -1109,7 +1131,7 @@ def _forget_refusals():
 def _cancel_contexts(task_id):
     """What a builder that died has left of a failed build; Koji does it for a cancelled one."""
     for child in hub.Task(task_id).getChildren():
-        if child['method'] == 'moduleContext':
+        if child['method'] == 'moduleContext' and not _ending(child['id']):
             hub.Task(child['id']).cancel(recurse=True)
 
 
@@ -1165,6 +1187,7 @@ def _register():
     koji.plugin.callback('preTag', 'preUntag', 'prePackageListChange')(guard_content)
     koji.plugin.callback('preRepoInit')(guard_repo)
     koji.plugin.callback('preRepoDone')(guard_repo_done)
+    koji.plugin.callback('preTaskStateChange')(guard_cancel)
     koji.plugin.callback('postTaskStateChange')(end_reservation)
 
 

@@ -286,7 +286,7 @@ class LoadingTest(unittest.TestCase):
             'kojihub/kojihub.py': 'def __getattr__(name):\n    return len\n'})
         self.assertEqual((reason, exports), ('None', str(sorted([
             'moduleBuild', 'moduleReserve', 'moduleTags', 'moduleTagBuild', 'moduleRepo', 'moduleFinish',
-            'moduleStatus', 'modulePrune', 'guard_content', 'guard_repo', 'guard_repo_done',
+            'moduleStatus', 'modulePrune', 'guard_cancel', 'guard_content', 'guard_repo', 'guard_repo_done',
             'end_reservation']))))
 
     def test_guards(self):
