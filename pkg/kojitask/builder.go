@@ -38,9 +38,10 @@ type builder struct {
 	earlier map[string]earlierBuild
 	inTag   map[int64]bool // builds that were in the module's tag at the start
 
-	mu     sync.Mutex
-	built  map[string]*component
-	failed error
+	mu        sync.Mutex
+	built     map[string]*component
+	failed    bool  // a component could not be built
+	hubFailed error // no other component has a chance
 }
 
 // An earlierBuild is a build task that is there already.
@@ -73,8 +74,9 @@ func (b *builder) Build(ctx context.Context, job modulebuild.Job) (modulebuild.R
 	result, err := b.build(ctx, job)
 	if err != nil && !errors.Is(err, modulebuild.ErrNotStarted) {
 		b.mu.Lock()
-		if b.failed == nil {
-			b.failed = err
+		b.failed = true
+		if isHubError(err) && b.hubFailed == nil {
+			b.hubFailed = err
 		}
 		b.mu.Unlock()
 		b.slots.wakeAll()
@@ -86,10 +88,17 @@ func (b *builder) Build(ctx context.Context, job modulebuild.Job) (modulebuild.R
 func (b *builder) stopped() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.failed != nil && (!b.keepGoing || isHubError(b.failed)) {
+	if b.hubFailed != nil || b.failed && !b.keepGoing {
 		return modulebuild.ErrNotStarted
 	}
 	return nil
+}
+
+// lost tells whether the session cannot be used any more.
+func (b *builder) lost() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return expired(b.hubFailed)
 }
 
 func (b *builder) build(ctx context.Context, job modulebuild.Job) (modulebuild.Result, error) {
@@ -104,10 +113,14 @@ func (b *builder) build(ctx context.Context, job modulebuild.Job) (modulebuild.R
 		if c, err = b.result(ctx, job, task); err == nil {
 			break
 		}
-		if attempt >= buildAttempts || !mayPass(err) || b.stopped() != nil {
+		if attempt >= attemptsAfter(err) || b.stopped() != nil {
 			return modulebuild.Result{}, err
 		}
 		b.story.printf("%s: task %d was interrupted; beginning again: %v", job.Component, task.ID, err)
+	}
+	if !slices.Contains(job.Names, c.build.Name) {
+		return modulebuild.Result{}, &modulebuild.BuildError{Component: job.Component, Err: fmt.Errorf(
+			"the source package is called %s, not %s: name the component after it, or set its \"name\"", c.build.Name, strings.Join(job.Names, " or "))}
 	}
 	var err error
 	if !b.inTag[c.build.ID] {
@@ -137,7 +150,7 @@ func (b *builder) start(ctx context.Context, job modulebuild.Job, attempt int) (
 	if old, ok := b.earlier[job.Component]; ok && attempt == old.attempt {
 		switch {
 		case old.own && old.task.State.Finished():
-			b.story.printf("%s: task %d of an earlier run has built it", job.Component, old.task.ID)
+			b.story.printf("%s: task %d of an earlier run has ended", job.Component, old.task.ID)
 			return old.task, fmt.Sprintf("task %d had built it already", old.task.ID), nil
 		case old.own:
 			b.story.printf("%s: task %d of an earlier run is building it", job.Component, old.task.ID)
@@ -175,7 +188,7 @@ func (b *builder) start(ctx context.Context, job modulebuild.Job, attempt int) (
 // adoptable tells whether what a task of an earlier module build has built is what
 // would be built now.
 func (b *builder) adoptable(ctx context.Context, t koji.Task, source string) bool {
-	if t.State != koji.TaskClosed || len(t.Request) == 0 || t.Request[0] != source {
+	if !t.State.Finished() || len(t.Request) == 0 || t.Request[0] != source {
 		return false
 	}
 	builds, err := b.hub.buildsOf(ctx, t.ID)
@@ -198,16 +211,17 @@ func (b *builder) buildsOf(components []string) []int64 {
 	return ids
 }
 
-// result looks at what a finished task has built.
+// result looks at what a finished task has built. What is complete counts, whatever
+// has become of the task afterwards: its builder may have been lost between the two.
 func (b *builder) result(ctx context.Context, job modulebuild.Job, t koji.Task) (*component, error) {
-	if t.State != koji.TaskClosed {
-		return nil, b.failure(ctx, job, t)
-	}
 	builds, err := b.hub.buildsOf(ctx, t.ID)
 	if err != nil {
 		return nil, fmt.Errorf("looking for the build of task %d: %w", t.ID, err)
 	}
 	if len(builds) != 1 || builds[0].State != koji.BuildComplete {
+		if t.State != koji.TaskClosed {
+			return nil, b.failure(ctx, job, t)
+		}
 		return nil, &modulebuild.BuildError{Component: job.Component, Err: fmt.Errorf(
 			"task %d has ended, and there is no build of it that is complete: was it deleted? build the module anew", t.ID)}
 	}

@@ -123,7 +123,7 @@ func (c *children) serve(ctx context.Context, look bool) error {
 	if !look {
 		return nil
 	}
-	tasks, err := c.hub.Tasks(ctx, ids...)
+	tasks, err := c.hub.TaskStates(ctx, ids...)
 	if err != nil {
 		return fmt.Errorf("looking at subtasks: %w", err)
 	}

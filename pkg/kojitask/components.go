@@ -16,26 +16,29 @@ import (
 // maxChain bounds how many module builds may resume one another.
 const maxChain = 100
 
-// findResumed lists the tasks that this build goes on from, the newest first, with
-// those of their contexts.
-func (m *module) findResumed(ctx context.Context) error {
-	next := m.params.Resume
-	for range maxChain {
-		t, err := m.hub.Task(ctx, next)
+// resumedTasks lists the moduleBuild tasks that this build goes on from, the newest
+// first.
+func (t *task) resumedTasks(ctx context.Context) ([]koji.Task, error) {
+	var chain []koji.Task
+	for next := t.params.Resume; next != 0; {
+		if len(chain) == maxChain {
+			return nil, fmt.Errorf("more than %d module builds resume one another", maxChain)
+		}
+		before, err := t.hub.Task(ctx, next)
 		if err != nil {
-			return fmt.Errorf("task %d, which is to be resumed: %w", next, err)
+			return nil, fmt.Errorf("task %d, which is to be resumed: %w", next, err)
 		}
-		m.resumed = append(m.resumed, t)
+		chain = append(chain, before)
 		var p Parameters
-		if len(t.Request) != 1 || decodeInto(t.Request[0], &p) != nil {
-			return fmt.Errorf("task %d, which is to be resumed, is no module build", next)
+		if len(before.Request) != 1 || decodeInto(before.Request[0], &p) != nil {
+			return nil, fmt.Errorf("task %d, which is to be resumed, is no module build", next)
 		}
-		if p.Opts == nil || p.Opts.Resume == 0 || p.Opts.Resume == next {
-			return nil
+		next = 0
+		if p.Opts != nil && p.Opts.Resume < before.ID { // they are older
+			next = p.Opts.Resume
 		}
-		next = p.Opts.Resume
 	}
-	return fmt.Errorf("more than %d module builds resume one another", maxChain)
+	return chain, nil
 }
 
 // newBuilder looks at what is there already, of earlier runs and of tasks that are
@@ -56,13 +59,17 @@ func (m *module) newBuilder(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking for what earlier runs have started: %w", err)
 	}
-	for _, t := range m.resumed {
-		if err := b.addResumed(ctx, t.ID, true); err != nil {
+	resumed, err := m.resumedTasks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range resumed {
+		if err := m.addResumed(ctx, b, t.ID); err != nil {
 			return err
 		}
 	}
 	events := map[int64]int64{}
-	if len(own) > 0 || len(m.resumed) > 0 {
+	if len(own) > 0 || len(resumed) > 0 {
 		tagged, err := m.hub.ListTagged(ctx, m.tags.Tag, koji.TaggedQuery{})
 		if err != nil {
 			return fmt.Errorf("looking at what the module's tag holds: %w", err)
@@ -93,26 +100,35 @@ func (b *builder) add(kids []koji.Task, own bool) {
 		if err != nil || !own {
 			attempt = 1
 		}
+		// What others have not finished is of no use.
+		if !ok || !own && !t.State.Finished() {
+			continue
+		}
 		have, known := b.earlier[name]
-		if ok && (!known || own && (!have.own || attempt > have.attempt)) {
+		if !known || own && (!have.own || attempt > have.attempt) {
 			b.earlier[name] = earlierBuild{t, own, attempt}
 		}
 	}
 }
 
-// addResumed notes what a task that is resumed has built, with its contexts.
-func (b *builder) addResumed(ctx context.Context, id int64, root bool) error {
-	kids, err := b.hub.Children(ctx, id)
+// addResumed notes what a task that is resumed has built for this very context.
+func (m *module) addResumed(ctx context.Context, b *builder, id int64) error {
+	kids, err := m.hub.Children(ctx, id)
 	if err != nil {
 		return fmt.Errorf("looking at what task %d has built: %w", id, err)
 	}
-	b.add(slices.DeleteFunc(slices.Clone(kids), func(t koji.Task) bool { return t.State != koji.TaskClosed }), false)
+	b.add(kids, false)
 	for _, t := range kids {
-		if root && t.Method == methodContext {
-			if err := b.addResumed(ctx, t.ID, false); err != nil {
-				return err
-			}
+		var request contextRequest
+		if t.Method != methodContext || len(t.Request) != 1 || decodeInto(t.Request[0], &request) != nil ||
+			request.Context != m.reserved.Identity.Context {
+			continue
 		}
+		below, err := m.hub.Children(ctx, t.ID)
+		if err != nil {
+			return fmt.Errorf("looking at what task %d has built: %w", t.ID, err)
+		}
+		b.add(below, false)
 	}
 	return nil
 }
@@ -125,21 +141,21 @@ func (m *module) buildComponents(ctx context.Context) ([]modulebuild.Outcome, er
 	}
 	m.story.printf("%d components; as many are built at once as the builders have places for", len(m.plan.Components))
 	outcomes, err := engine.Run(ctx, m.plan)
-	if !errors.Is(err, koji.ErrSessionLost) { // else another run goes on
+	if !expired(err) { // else another run goes on
 		m.story.raw(table(outcomes))
 	}
 	return outcomes, err
 }
 
 func (m *module) observe(e modulebuild.Event) {
+	if m.builder.lost() {
+		return // another run goes on
+	}
 	switch e.State {
 	case modulebuild.Built, modulebuild.TakenOver, modulebuild.NotBuilt:
 		m.story.printf("%s: %s%s", e.Component, e.State, because(e.State, e.Reason))
 	case modulebuild.Failed:
 		err := e.Err
-		if errors.Is(err, koji.ErrSessionLost) {
-			return
-		}
 		var failed *modulebuild.BuildError
 		if errors.As(err, &failed) {
 			err = failed.Err

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kojimod/kojimod/internal/regularfile"
 	"github.com/kojimod/kojimod/internal/source"
 	"github.com/kojimod/kojimod/pkg/modulebuild"
 	"github.com/kojimod/kojimod/pkg/modulemd"
@@ -56,8 +57,8 @@ func readDocument(ctx context.Context, src Source, asked, workDir string, log *s
 		if m.Commit == u.Ref {
 			d.time = m.Time
 		}
-		if a, err := source.ParseURL(asked); err == nil && a.Ref != u.Ref {
-			d.stream = strings.TrimPrefix(strings.TrimPrefix(a.Ref, "refs/heads/"), "origin/")
+		if a, err := source.ParseURL(asked); err == nil {
+			d.stream = branchOf(m.Dir, a.Ref)
 		}
 	}
 	docs, err := modulemd.Read(strings.NewReader(string(d.text)), d.file)
@@ -122,10 +123,68 @@ func (d *document) take(docs []modulemd.Document, log *slog.Logger) error {
 		}
 		d.contexts = found
 	}
+	for i := range d.contexts {
+		if err := d.contexts[i].asWritten(); err != nil {
+			return err
+		}
+	}
 	if len(d.contexts) == 0 {
 		return input(d.file, "it holds no module that could be built", nil)
 	}
 	return nil
+}
+
+// asWritten refuses what would be passed over in silence, and takes out a context
+// that is not for keeps: only a static one is the packager's, as in the Module Build
+// Service.
+func (c *moduleContext) asWritten() error {
+	options := c.doc.XMD.Get("mbs_options")
+	for _, key := range []string{"contexts", "blocked_packages"} {
+		if options.Get(key) != nil {
+			return input(c.doc.Pos.String(), "xmd.mbs_options."+key+" is not supported here: leave it out; contexts are the configurations of a document of version 3", nil)
+		}
+	}
+	if !c.doc.StaticContext && c.doc.Context != "" {
+		doc := *c.doc
+		doc.Context = ""
+		c.doc = &doc
+	}
+	return nil
+}
+
+// maxPackedRefs bounds the list of refs that git keeps in one file, in bytes.
+const maxPackedRefs = 4 << 20
+
+// branchOf is the name of the remote's branch that a ref is, or empty: what was
+// asked for may as well be a tag or a commit. dir is in the clone that Koji's SCM
+// class has made.
+func branchOf(dir, ref string) string {
+	name := strings.TrimPrefix(strings.TrimPrefix(ref, "refs/heads/"), "origin/")
+	if name == "" || name == "HEAD" || source.CheckRef(name) != nil {
+		return ""
+	}
+	const deepest = 50
+	for range deepest {
+		git := filepath.Join(dir, ".git")
+		if info, err := os.Lstat(git); err == nil && info.IsDir() {
+			remote := filepath.Join("refs", "remotes", "origin", filepath.FromSlash(name))
+			if info, err := os.Lstat(filepath.Join(git, remote)); err == nil && info.Mode().IsRegular() {
+				return name
+			}
+			packed, err := regularfile.Open(filepath.Join(git, "packed-refs"))
+			if err != nil {
+				return ""
+			}
+			defer packed.Close()
+			text, _ := io.ReadAll(io.LimitReader(packed, maxPackedRefs))
+			if strings.Contains(string(text), " refs/remotes/origin/"+name+"\n") {
+				return name
+			}
+			return ""
+		}
+		dir = filepath.Dir(dir)
+	}
+	return ""
 }
 
 // markedProfiles are the default ones, which streams do not keep.

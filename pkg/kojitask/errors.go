@@ -25,10 +25,9 @@ func isEnvironment(err error) bool {
 	return errors.As(err, &path) || errors.As(err, &call) || errors.As(err, &network) || errors.Is(err, context.Canceled)
 }
 
-// expired tells whether an error is that the session must be renewed.
-func expired(err error) bool {
-	return errors.Is(err, koji.ErrSessionLost) && errors.Is(err, koji.ErrAuthExpired)
-}
+// expired tells whether an error is that the session cannot be used any more. Its
+// owner knows whether it can be renewed, and whether the task is still his.
+func expired(err error) bool { return errors.Is(err, koji.ErrSessionLost) }
 
 func input(where, msg string, err error) error {
 	return &modulebuild.InputError{Where: where, Msg: msg, Err: err}

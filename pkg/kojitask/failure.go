@@ -51,20 +51,22 @@ type taskFailure struct {
 
 func (f *taskFailure) Error() string { return fmt.Sprintf("task %d failed: %s", f.task, f.msg) }
 
-// mayPass tells the failures that say nothing about the component: a builder or hub
-// that went away in the middle. Koji's builders do not begin such builds again by
-// themselves.
-func mayPass(err error) bool {
+// attemptsAfter is how often a build is begun in all that has failed so. Some
+// failures say nothing about the component: a builder or hub went away in the middle.
+// Koji's builders do not begin such builds again by themselves.
+func attemptsAfter(err error) int {
 	var f *taskFailure
 	if !errors.As(err, &f) {
-		return false
+		return 1
 	}
 	switch f.code {
 	case koji.ErrUnspecified, // an exception that nobody expected
-		koji.ErrBuildroot, koji.ErrServerOffline, koji.ErrLock, koji.ErrAuth, koji.ErrAuthExpired, koji.ErrAuthLock, koji.ErrRetry, koji.ErrSequence:
-		return true
+		koji.ErrServerOffline, koji.ErrLock, koji.ErrAuth, koji.ErrAuthExpired, koji.ErrAuthLock, koji.ErrRetry, koji.ErrSequence:
+		return buildAttempts
+	case koji.ErrBuildroot: // or its packages cannot be installed
+		return 2
 	}
-	return false
+	return 1
 }
 
 // addLog looks for the log below the failed task that tells why. That there is

@@ -24,19 +24,25 @@ type module struct {
 	plan     *modulebuild.Plan
 	tags     moduleTags
 	builder  *builder
-	resumed  []koji.Task // module tasks that this one goes on from
+}
+
+func (t *task) newResolver() resolver {
+	return resolver{hub: t.hub, dest: t.platform.target.DestTagName, platform: t.platform.stream}
 }
 
 // buildContext builds and publishes one context.
 func (t *task) buildContext(ctx context.Context, c moduleContext) (map[string]any, error) {
-	m := &module{task: t, ctx: c}
-	m.requires = resolver{hub: t.hub, dest: t.platform.target.DestTagName, platform: t.platform.stream}
-	if err := m.decide(ctx); err != nil {
+	m := &module{task: t, ctx: c, requires: t.newResolver()}
+	if err := m.findReserved(ctx); err != nil {
 		return nil, err
 	}
-	if done := m.reserved.Finished; done != nil {
+	if m.reserved != nil && m.reserved.Finished != nil {
+		done := *m.reserved.Finished
 		t.story.printf("an earlier run has published %s", done.NVR)
-		return m.result(*done, m.plan.Identity.Name+":"+m.plan.Identity.Stream, nil), nil
+		return m.result(done, m.reserved.Identity.Name+":"+m.reserved.Identity.Stream, nil), nil
+	}
+	if err := m.decide(ctx); err != nil {
+		return nil, err
 	}
 	if err := m.makeTags(ctx); err != nil {
 		return nil, err
@@ -46,28 +52,41 @@ func (t *task) buildContext(ctx context.Context, c moduleContext) (map[string]an
 	}
 	outcomes, err := m.buildComponents(ctx)
 	if err == nil {
-		return m.publish(ctx, outcomes)
+		var result map[string]any
+		if result, err = m.publish(ctx, outcomes); err == nil {
+			return result, nil
+		}
 	}
 	m.report(ctx, outcomes, nil, err)
 	return nil, err
 }
 
+// findReserved takes what an earlier run has reserved, or the task that is resumed.
+// The task of a context has its identity from the start.
+func (m *module) findReserved(ctx context.Context) error {
+	var err error
+	if m.req.Method != methodContext {
+		if m.reserved, err = m.hub.reserved(ctx); err != nil {
+			return fmt.Errorf("asking for the task's reservation: %w", err)
+		}
+		return nil
+	}
+	given := m.req.Parameters
+	m.pin = *given.Pin
+	m.reserved, err = m.hub.reserve(ctx, identity{given.Name, given.Stream, given.Version, given.Context}, m.pin)
+	if errors.Is(err, koji.ErrBuild) {
+		return &takenError{err}
+	}
+	if err != nil {
+		return fmt.Errorf("reserving %s:%s:%s:%s: %w", given.Name, given.Stream, given.Version, given.Context, err)
+	}
+	return nil
+}
+
 // decide settles what is built: what an earlier run has decided, or anew.
 func (m *module) decide(ctx context.Context) error {
-	var err error
-	if m.reserved, err = m.hub.reserved(ctx); err != nil {
-		return fmt.Errorf("asking for the task's reservation: %w", err)
-	}
-	if m.params.Resume != 0 {
-		if err := m.findResumed(ctx); err != nil {
-			return err
-		}
-	}
-	switch {
-	case m.reserved != nil && m.reserved.Pin != nil:
+	if m.reserved != nil && m.reserved.Pin != nil && m.reserved.Pin.Components != nil {
 		m.pin = *m.reserved.Pin
-	case m.req.Parameters.Pin != nil:
-		m.pin = *m.req.Parameters.Pin
 	}
 	if err := m.findRequired(ctx); err != nil {
 		return err
@@ -148,6 +167,10 @@ func (m *module) draft(ctx context.Context) (*modulebuild.Plan, error) {
 		}
 	}
 	opts := m.options()
+	if v := m.ctx.doc.Version; v != 0 {
+		// As the Module Build Service, which puts its prefix before any version.
+		opts.Version = modulebuild.PrefixVersion(m.platform.stream, v)
+	}
 	if m.params.Version != "" {
 		var err error
 		if opts.Version, err = strconv.ParseUint(m.params.Version, 10, 64); err != nil {
@@ -167,18 +190,20 @@ func (m *module) pinSources(ctx context.Context, draft *modulebuild.Plan) error 
 // reserveAttempts is how many versions in a row are tried.
 const reserveAttempts = 100
 
+// draftIdentity is the identity to reserve.
+func (m *module) draftIdentity(draft *modulebuild.Plan) identity {
+	id := identity{Name: draft.Identity.Name, Stream: draft.Identity.Stream,
+		Version: strconv.FormatUint(draft.Identity.Version, 10), Context: string(draft.Identity.Context)}
+	if m.params.Scratch {
+		id.Context += "_1" // as scratch builds are called; the task's number in the tag sets them apart
+	}
+	return id
+}
+
 // reserve claims the identity. Where the version is taken, and the user has not
 // asked for it, the next free one is.
 func (m *module) reserve(ctx context.Context, draft *modulebuild.Plan) error {
-	id := identity{Name: draft.Identity.Name, Stream: draft.Identity.Stream,
-		Version: strconv.FormatUint(draft.Identity.Version, 10), Context: string(draft.Identity.Context)}
-	if m.params.Scratch && !strings.Contains(id.Context, "_") {
-		id.Context += "_1" // as scratch builds are called; the task's number in the tag sets them apart
-	}
-	given := m.req.Parameters
-	if m.req.Method == methodContext {
-		id = identity{given.Name, given.Stream, given.Version, given.Context}
-	}
+	id := m.draftIdentity(draft)
 	version := draft.Identity.Version
 	for range reserveAttempts {
 		r, err := m.hub.reserve(ctx, id, m.pin)
@@ -190,8 +215,6 @@ func (m *module) reserve(ctx context.Context, draft *modulebuild.Plan) error {
 		switch {
 		case !errors.Is(err, koji.ErrBuild):
 			return fmt.Errorf("reserving %s:%s:%s:%s: %w", id.Name, id.Stream, id.Version, id.Context, err)
-		case m.req.Method == methodContext:
-			return &takenError{err}
 		case m.params.Version != "":
 			return input("--version "+m.params.Version, "it is taken; leave the option out to get the next free one", err)
 		}
@@ -238,7 +261,7 @@ func (m *module) settle() error {
 }
 
 func (m *module) makeTags(ctx context.Context) error {
-	plan := tagPlan{Requires: m.pin.Requires, Groups: m.requires.groups(), Macros: map[string]string{}, Arches: m.ctx.doc.BuildOpts.Arches}
+	plan := tagPlan{Requires: m.pin.Requires, Groups: m.requires.groups(), Arches: m.ctx.doc.BuildOpts.Arches}
 	if len(plan.Arches) > 0 {
 		plan.Arches = slices.DeleteFunc(slices.Clone(plan.Arches), func(a string) bool { return !slices.Contains(m.platform.arches, a) })
 		if len(plan.Arches) == 0 {
@@ -255,8 +278,9 @@ func (m *module) makeTags(ctx context.Context) error {
 			}
 		}
 	}
-	for _, macro := range m.plan.Macros {
-		plan.Macros[macro.Name] = macro.Body
+	plan.Macros = tagMacros(m.plan.Macros)
+	if err := checkArches(plan.arches(m.platform)); err != nil {
+		return err
 	}
 	var err error
 	if m.tags, err = m.hub.makeTags(ctx, plan); err != nil {
@@ -264,4 +288,26 @@ func (m *module) makeTags(ctx context.Context) error {
 	}
 	m.story.printf("tag %s, for %s", m.tags.Tag, strings.Join(m.tags.Arches, ", "))
 	return nil
+}
+
+// arches are those that the tags will have.
+func (p tagPlan) arches(platform *platform) []string {
+	if len(p.Arches) > 0 {
+		return p.Arches
+	}
+	return platform.arches
+}
+
+// tagMacros are macros as the extra of a tag has them, by name. mock writes each on
+// a line of a macro file: a body of several lines needs its backslashes. Of several
+// that differ in their parameters only rpm knows the last.
+func tagMacros(macros []modulebuild.Macro) map[string]string {
+	tagged, names := map[string]string{}, map[string]string{}
+	for _, macro := range macros {
+		bare, _, _ := strings.Cut(macro.Name, "(")
+		delete(tagged, names[bare])
+		names[bare] = macro.Name
+		tagged[macro.Name] = strings.ReplaceAll(macro.Body, "\n", "\\\n")
+	}
+	return tagged
 }

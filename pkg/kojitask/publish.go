@@ -171,14 +171,18 @@ func (m *module) upload(ctx context.Context, dir string, files uploadDir) error 
 
 // result is what the task returns, and koji-web shows.
 func (m *module) result(p published, install string, warnings []string) map[string]any {
-	id := m.plan.Identity
+	id := m.reserved.Identity
 	result := map[string]any{
-		"nvr": p.NVR, "module": id.NSVC(), "tag": p.Tag, "repo_id": p.RepoID,
-		"components": len(m.plan.Components), "warnings": nonNil(warnings),
+		"nvr": p.NVR, "module": strings.Join([]string{id.Name, id.Stream, id.Version, id.Context}, ":"), "tag": p.Tag,
+		"components": len(m.ctx.doc.Components.RPMs), "warnings": nonNil(warnings),
 	}
 	if p.BuildID != nil {
 		result["build_id"] = *p.BuildID
 	}
+	if p.RepoID == 0 { // it is gone already
+		return result
+	}
+	result["repo_id"] = p.RepoID
 	if dir, err := m.paths().Repo(p.Tag, p.RepoID); err == nil {
 		result["repo_url"] = dir
 		result["install"] = usage(id, dir, install)
@@ -194,7 +198,7 @@ func nonNil(s []string) []string {
 }
 
 // usage gives the lines that make dnf take the module from its repository.
-func usage(id modulebuild.Identity, dir, install string) []string {
+func usage(id identity, dir, install string) []string {
 	name := id.Name + "-" + id.Stream
 	if !strings.Contains(dir, "://") {
 		dir = "file://" + dir

@@ -19,7 +19,7 @@ const reportName = "report.html"
 // report puts a page about the build among the task's output, however it has
 // ended. That it cannot be made is told in the log only.
 func (m *module) report(ctx context.Context, outcomes []modulebuild.Outcome, result map[string]any, buildErr error) {
-	if ctx.Err() != nil || expired(buildErr) || errors.Is(buildErr, koji.ErrSessionLost) {
+	if ctx.Err() != nil || expired(buildErr) {
 		return
 	}
 	var page bytes.Buffer

@@ -2,12 +2,14 @@ package kojitask
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/kojimod/kojimod/internal/safetext"
 	"github.com/kojimod/kojimod/pkg/koji"
 )
 
@@ -193,8 +195,12 @@ func (h *hub) whyFailed(ctx context.Context, t koji.Task, doing string) error {
 		return fmt.Errorf("%s: task %d was cancelled", doing, t.ID)
 	}
 	err := h.TaskResult(ctx, t.ID, nil)
-	if err == nil {
+	var failed *koji.TaskError
+	switch {
+	case err == nil:
 		err = fmt.Errorf("task %d failed", t.ID)
+	case errors.As(err, &failed):
+		err = &taskFailure{t.ID, failed.Fault.Code, safetext.Text(failed.Fault.Message)}
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -158,8 +158,8 @@ func (r Reply) Write(w io.Writer) error {
 	return err
 }
 
-// ErrSessionExpired says that the session has expired, and that its owner can renew
-// it and start over.
+// ErrSessionExpired says that the session cannot be used any more. Its owner can
+// renew it, if the task is still his, and start over.
 var ErrSessionExpired = errors.New("the session has expired")
 
 // faultOf says how an error is told to Koji: what the hub has refused keeps its

@@ -51,7 +51,7 @@ func (r *resolver) resolve(ctx context.Context, wanted []modulebuild.ModuleStrea
 			}
 			continue
 		}
-		m, err := r.newest(ctx, want)
+		m, err := r.newest(ctx, want, wanted)
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (r *resolver) resolve(ctx context.Context, wanted []modulebuild.ModuleStrea
 
 // newest finds the newest build of a stream that goes with the platform and with
 // the modules that are chosen already.
-func (r *resolver) newest(ctx context.Context, want modulebuild.ModuleStream) (foundModule, error) {
+func (r *resolver) newest(ctx context.Context, want modulebuild.ModuleStream, wanted []modulebuild.ModuleStream) (foundModule, error) {
 	builds, err := r.hub.ListTagged(ctx, r.dest, koji.TaggedQuery{Inherit: true, Type: "module", Package: want.Name})
 	if err != nil {
 		return foundModule{}, fmt.Errorf("looking for builds of module %s: %w", want, err)
@@ -92,7 +92,7 @@ func (r *resolver) newest(ctx context.Context, want modulebuild.ModuleStream) (f
 		if m.Stream != want.Stream {
 			continue // another stream, which has the same name with _ in it
 		}
-		if _, err := r.needs(m, nil); err != nil {
+		if _, err := r.needs(m, wanted); err != nil {
 			why = err.Error()
 			continue
 		}

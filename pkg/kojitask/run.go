@@ -39,8 +39,9 @@ type task struct {
 	started  time.Time
 }
 
-// Run carries a task out. The reply is never without a result or a fault, unless
-// the error is ErrSessionExpired; it has the next number of the session in any case.
+// Run carries a task out. The reply has a result or a fault, unless the error is
+// ErrSessionExpired or the context has ended; it has the next number of the session
+// in any case.
 func Run(ctx context.Context, req Request, opts Options) (Reply, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -130,7 +131,7 @@ func (t *task) run(ctx context.Context) (map[string]any, error) {
 	}
 	stop()
 	helpers.Wait()
-	if ctx.Err() != nil || expired(err) || errors.Is(err, koji.ErrSessionLost) {
+	if ctx.Err() != nil || expired(err) {
 		return nil, err // nobody listens to us any more, or another run goes on
 	}
 	if err != nil {

@@ -75,7 +75,7 @@ func (w *world) build(ctx context.Context, b kojitest.Build) ([][]byte, error) {
 	defer w.mu.Unlock()
 	if w.drops[name] > 0 {
 		w.drops[name]--
-		return nil, &kojitest.Failure{Code: int(koji.ErrBuildroot), Message: "could not init mock buildroot"}
+		return nil, &kojitest.Failure{Code: int(koji.ErrServerOffline), Message: "the hub is away"}
 	}
 	if w.fails[name] {
 		b.Logs["build.log"] = "compiling\nerror: no such thing as " + name + "\n"
@@ -303,7 +303,7 @@ func TestBuilderIsLost(t *testing.T) {
 		t.Errorf("subtasks: %v", labels)
 	}
 	w.drops["ash"] = buildAttempts
-	if reply := w.run(w.submit(nil, "ash", "beech")); reply.Fault == nil || !strings.Contains(reply.Fault.Message, "mock buildroot") {
+	if reply := w.run(w.submit(nil, "ash", "beech")); reply.Fault == nil || !strings.Contains(reply.Fault.Message, "the hub is away") {
 		t.Errorf("after %d attempts: %+v", buildAttempts, reply)
 	}
 }
@@ -409,45 +409,122 @@ func TestScratch(t *testing.T) {
 	}
 }
 
-func TestContexts(t *testing.T) {
-	w := newWorld(t, []string{"ash"})
+// contexts makes the module one of two contexts, and hosts that build them.
+func (w *world) contexts() (wait func()) {
 	w.write("document: modulemd-packager\nversion: 3\ndata:\n  name: hedge\n  stream: \"1\"\n  summary: s\n  description: d\n  license: [MIT]\n" +
 		"  configurations:\n  - {context: one, platform: f40}\n  - {context: two, platform: f40}\n" +
-		"  components:\n    rpms:\n      ash: {rationale: r}\n")
-	w.hub.AddHost("builder2", "pw")
-	w.hub.AddHost("builder3", "pw")
-	hosts := make(chan string, 2)
-	hosts <- "builder2"
-	hosts <- "builder3"
+		"  components:\n    rpms:\n      ash: {rationale: r}\n      beech: {rationale: r, buildorder: 1}\n")
+	hosts := make(chan string, 4)
+	for _, name := range []string{"builder2", "builder3", "builder4", "builder5"} {
+		w.hub.AddHost(name, "pw")
+		hosts <- name
+	}
 	var wg sync.WaitGroup
 	w.hub.Observe(func(e kojitest.Event) {
-		if e.Kind == kojitest.TaskChanged && e.Method == methodContext && e.State == "FREE" {
-			wg.Go(func() {
-				host := <-hosts
-				w.hub.Open(e.ID, host)
-				reply, err := w.handler(t.Context(), e.ID, host)
-				if err != nil {
-					t.Error(err)
-				}
-				w.end(e.ID, reply)
-			})
+		if e.Kind != kojitest.TaskChanged || e.Method != methodContext || e.State != "FREE" {
+			return
 		}
+		wg.Go(func() {
+			host := <-hosts
+			defer func() { hosts <- host }()
+			ctx, cancel := context.WithCancel(w.t.Context())
+			defer cancel()
+			w.hub.Open(e.ID, host)
+			lent := w.hub.Lend(host)
+			go func() { // a daemon ends the handlers of tasks that are cancelled
+				for w.hub.Task(e.ID).State == "OPEN" && ctx.Err() == nil {
+					time.Sleep(5 * time.Millisecond)
+				}
+				cancel()
+			}()
+			reply, err := w.engine(ctx, e.ID, lent)
+			if w.hub.Task(e.ID).State != "OPEN" {
+				return
+			}
+			if err != nil {
+				w.t.Error(err)
+			}
+			w.end(e.ID, reply)
+		})
 	})
-	id := w.submit(nil, "ash")
-	reply := w.run(id)
-	wg.Wait()
+	return wg.Wait
+}
+
+// versions are those of the contexts in a reply, by context.
+func versions(t *testing.T, reply Reply) map[string]string {
+	t.Helper()
 	if reply.Fault != nil {
-		t.Fatal(reply.Fault)
+		t.Fatalf("fault %d: %s", reply.Fault.Code, reply.Fault.Message)
+	}
+	found := map[string]string{}
+	for _, m := range reply.Result["modules"].([]any) {
+		nsvc := strings.Split(m.(map[string]any)["module"].(string), ":")
+		found[nsvc[3]] = nsvc[2]
+	}
+	if len(found) != 2 || found["one"] != found["two"] || found["one"] == "" {
+		t.Errorf("contexts with their versions: %v", found)
+	}
+	return found
+}
+
+func TestContexts(t *testing.T) {
+	w := newWorld(t)
+	wait := w.contexts()
+	first := w.run(w.submit(map[string]any{"version": "7"}, "ash", "beech"))
+	wait()
+	if got := versions(t, first); got["one"] != "7" {
+		t.Errorf("version %s, want 7", got["one"])
 	}
 	if got := w.hub.Tagged("f40-modules"); len(got) != 2 {
 		t.Errorf("in the destination tag: %q", got)
 	}
-	var names []string
-	for _, m := range reply.Result["modules"].([]any) {
-		_, context, _ := strings.Cut(m.(map[string]any)["nvr"].(string), ".")
-		names = append(names, context)
+	again := w.run(w.submit(map[string]any{"version": "7"}, "ash", "beech"))
+	wait()
+	if again.Fault == nil || !strings.Contains(again.Fault.Message, "it is taken") {
+		t.Errorf("a version that is taken: %+v", again)
 	}
-	if diff := cmp.Diff([]string{"one", "two"}, names); diff != "" {
-		t.Errorf("contexts (-want +got):\n%s", diff)
+}
+
+// TestContextsNextVersion builds two contexts of a document with a version of its
+// own again and again.
+func TestContextsNextVersion(t *testing.T) {
+	w := newWorld(t)
+	wait := w.contexts()
+	// Both uploads are as old as their tasks, which are made in the same second.
+	seen := map[string]bool{}
+	for range 3 {
+		reply := w.run(w.submit(nil, "ash", "beech"))
+		wait()
+		version := versions(t, reply)["one"]
+		if seen[version] {
+			t.Errorf("version %s was built twice", version)
+		}
+		seen[version] = true
+	}
+	if got := len(w.hub.Tagged("f40-modules")); got != 6 {
+		t.Errorf("%d builds are in the destination tag, want 6", got)
+	}
+}
+
+func TestContextsResume(t *testing.T) {
+	w := newWorld(t)
+	wait := w.contexts()
+	w.fails["beech"] = true
+	first := w.submit(nil, "ash", "beech")
+	reply := w.run(first)
+	wait()
+	if reply.Fault == nil || !strings.Contains(reply.Fault.Message, "no such thing as beech") {
+		t.Fatalf("got %+v", reply)
+	}
+	delete(w.fails, "beech")
+	time.Sleep(1100 * time.Millisecond) // another second, and so another version, if anything were settled anew
+	second := w.submit(map[string]any{"resume": first}, "ash", "beech")
+	reply = w.run(second)
+	wait()
+	versions(t, reply)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if diff := cmp.Diff([]string{"ash", "ash", "beech", "beech"}, slices.Sorted(slices.Values(w.built))); diff != "" {
+		t.Errorf("components that were built (-want +got):\n%s", diff)
 	}
 }
