@@ -43,13 +43,17 @@ TOLD = (130, 143, -signal.SIGINT, -signal.SIGTERM)
 CALLS = 1000000
 # runs that end before so many seconds count as without progress, and so many in a row are enough
 PROGRESS_SECONDS, IDLE_RUNS = 15, 10
+# how often an engine may be killed by others, however long it ran: it may be what uses up the memory
+KILLS = 30
+# how many module builds may resume one another
+CHAIN = 100
 # seconds that an engine has to end in when told to
 GRACE = 6
 # kojid, on its way out, tells the engine some seconds before it tells its handler
 TOLD_SECONDS = 10
 MAX_ANSWER = 4 << 20  # as the hub's MaxRequestLength, through which a result must go
 MAX_LOG = 4 << 20
-UPLOAD = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_+%=,~.-]*(/[A-Za-z0-9_][A-Za-z0-9_+%=,~.-]*)+')
+UPLOAD = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_+%=,~^.-]*(/[A-Za-z0-9_][A-Za-z0-9_+%=,~^.-]*)+')
 COMMIT = re.compile(r'[0-9a-f]{40}([0-9a-f]{24})?')
 
 PR_SET_PDEATHSIG = 1
@@ -250,8 +254,15 @@ class ModuleBuildTask(BaseTaskHandler):
         return source
 
     def _children(self, params):
-        tasks = [self.id, (params.get('opts') or {}).get('resume')]
-        return [child for task in tasks if task for child in self.session.getTaskChildren(task, request=True)]
+        """The children of this task and of those that it resumes, the newest tasks' first."""
+        tasks, resume = [self.id], (params.get('opts') or {}).get('resume')
+        while resume and resume < tasks[-1] and len(tasks) < CHAIN:
+            tasks.append(resume)
+            request = self.session.getTaskInfo(resume, request=True, strict=True)['request']
+            resume = (request[0].get('opts') or {}).get('resume') if isinstance(request[0], dict) else None
+        for task in tasks:
+            for child in self.session.getTaskChildren(task, request=True):
+                yield child
 
     def _fetch(self, source, params):
         """Where the module's source is on this machine, and how to fetch the very same again."""
@@ -301,7 +312,7 @@ class ModuleBuildTask(BaseTaskHandler):
     def _run(self, engine, params, source):
         """Run the engine until it has an answer: after the session has been renewed, and after somebody
         has killed it, it takes up where it was."""
-        idle = 0
+        idle = kills = 0
         while True:
             begun = time.monotonic()
             status, answer = self._run_once(engine, params, source)
@@ -311,7 +322,8 @@ class ModuleBuildTask(BaseTaskHandler):
                 fault = answer['fault']
                 raise koji.convertFault(koji.Fault(fault['code'], fault['message']))
             idle = idle + 1 if time.monotonic() - begun < PROGRESS_SECONDS else 0
-            if status not in (EXPIRED, -signal.SIGKILL) + TOLD or idle >= IDLE_RUNS:
+            kills += status == -signal.SIGKILL
+            if status not in (EXPIRED, -signal.SIGKILL) + TOLD or idle >= IDLE_RUNS or kills >= KILLS:
                 self._crashed(engine, status)
             if status in TOLD:
                 time.sleep(TOLD_SECONDS)

@@ -652,7 +652,7 @@ def moduleTags(task_id, plan):
     """Make the tags of the task's module ready for its components.
 
     plan: struct of packages (names of components), requires (ids of the builds of required modules,
-    most important first), groups (for build and srpm-build), macros, arches (those of the platform
+    in the order of inheritance), groups (for build and srpm-build), macros, arches (those of the platform
     where empty). The macros are there before the build tag's first repository is. Asked again with
     the same plan it changes nothing; with another plan it refuses. Returns {tag, tag_id, build_tag,
     build_tag_id, arches}."""
@@ -1107,8 +1107,8 @@ def end_reservation(cbtype, *args, **kws):
             _delete_tags(task.id)
         elif state != 'CANCELED':  # Koji itself cancels the build (Task.cancel), and the children
             _refund_build(task.id)
-        if state == 'FAILED' and task.root == task.id:
-            _cancel_contexts(task.id)
+        if state == 'FAILED':
+            _cancel_children(task.id)
         _forget_refusals()
     except Exception:
         savepoint.rollback()
@@ -1128,10 +1128,12 @@ def _forget_refusals():
                            values={'ids': [row[0] for row in waiting]}).execute()
 
 
-def _cancel_contexts(task_id):
-    """What a builder that died has left of a failed build; Koji does it for a cancelled one."""
+def _cancel_children(task_id):
+    """What a builder that died has left of a failed build; Koji does it for a cancelled one. A component
+    that ran on would be in the way of the next attempt."""
     for child in hub.Task(task_id).getChildren():
-        if child['method'] == 'moduleContext' and not _ending(child['id']):
+        if koji.TASK_STATES[child['state']] not in ENDED \
+                and not (child['method'] in METHODS and _ending(child['id'])):
             hub.Task(child['id']).cancel(recurse=True)
 
 
