@@ -41,7 +41,7 @@ test: check-go
 
 test-koji: check-go
 	@test -n "$$KOJI_TEST_HUB" || { echo "set KOJI_TEST_HUB, KOJI_TEST_USER and KOJI_TEST_PASSWORD" >&2; exit 1; }
-	$(GO) test -race -count=1 -v -run '^TestLive' $(TESTFLAGS) ./pkg/koji/... ./pkg/kojitask/ ./internal/doctor/
+	$(GO) test -race -count=1 -v -timeout 1h -run '^TestLive' $(TESTFLAGS) ./pkg/koji/... ./pkg/kojitask/ ./internal/doctor/
 
 lint: check-go
 	@echo "gofmt -l ."; out=$$(gofmt -l .); \

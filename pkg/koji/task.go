@@ -82,21 +82,11 @@ func (s *Session) Task(ctx context.Context, id int64) (Task, error) {
 
 // Tasks returns several tasks by one call, in the order of their ids.
 func (s *Session) Tasks(ctx context.Context, ids ...int64) ([]Task, error) {
-	return s.tasks(ctx, true, ids)
-}
-
-// TaskStates is Tasks without their parameters, which can be large: for looking
-// again and again.
-func (s *Session) TaskStates(ctx context.Context, ids ...int64) ([]Task, error) {
-	return s.tasks(ctx, false, ids)
-}
-
-func (s *Session) tasks(ctx context.Context, request bool, ids []int64) ([]Task, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	var found []*Task
-	if err := s.Call(ctx, "getTaskInfo", &found, ids, Named{"request": request}); err != nil {
+	if err := s.Call(ctx, "getTaskInfo", &found, ids, Named{"request": true}); err != nil {
 		return nil, err
 	}
 	if len(found) != len(ids) {

@@ -123,37 +123,34 @@ func (c *children) serve(ctx context.Context, look bool) error {
 	if !look {
 		return nil
 	}
-	tasks, err := c.hub.TaskStates(ctx, ids...)
+	var tasks []koji.Task
+	err := c.hub.multiCall(ctx, func(calls *koji.MultiCall) {
+		// The first takes the mark of being awaited from what has finished; otherwise
+		// the daemon would send its signal again and again. What has lost its mark is
+		// seen as finished by the second.
+		calls.Add("host.taskWait", nil, c.hub.task)
+		calls.Add("getTaskInfo", &tasks, ids)
+	})
 	if err != nil {
 		return fmt.Errorf("looking at subtasks: %w", err)
 	}
-	ended, err := c.deliver(tasks)
-	if err != nil || !ended {
-		return err
-	}
-	// Takes the mark of being awaited from what has finished; otherwise the daemon
-	// would send its signal again and again.
-	if err := c.hub.call(ctx, "host.taskWait", nil, c.hub.task); err != nil {
-		return fmt.Errorf("waiting for subtasks: %w", err)
-	}
-	return nil
+	return c.deliver(tasks)
 }
 
 // deliver gives the tasks that have ended to those who wait for them.
-func (c *children) deliver(tasks []koji.Task) (ended bool, err error) {
+func (c *children) deliver(tasks []koji.Task) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range tasks {
 		if t.Parent == nil || *t.Parent != c.hub.task {
-			return ended, errors.New("the hub has answered for another task's children")
+			return errors.New("the hub has answered for another task's children")
 		}
 		if t.State.Finished() {
 			for _, done := range c.waiting[t.ID] {
 				done <- t
 			}
 			delete(c.waiting, t.ID)
-			ended = true
 		}
 	}
-	return ended, nil
+	return nil
 }

@@ -65,6 +65,12 @@ func attemptsAfter(err error) int {
 		return buildAttempts
 	case koji.ErrBuildroot: // or its packages cannot be installed
 		return 2
+	case koji.ErrBuild:
+		// mock has codes of their own for builds and packages that fail (10, 30, 40
+		// in mockbuild/exception.py); 1 is what it did not expect.
+		if strings.Contains(f.msg, "mock exited with status 1;") {
+			return 2
+		}
 	}
 	return 1
 }

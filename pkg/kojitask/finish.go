@@ -29,7 +29,7 @@ type finishInput struct {
 	TaskID, BuildID int64
 	Tag             string    // with the module's components
 	Started, Ended  time.Time // of the build
-	Owner           string    // whose build it is; may be empty
+	Owner           string    // whose build it is; empty: the hub's plugin says the task's owner
 
 	// Source is where the document is from, as Koji has it in build records, and
 	// Commit what that was in git; both may be empty. SourceText is the document as

@@ -25,14 +25,11 @@ const publishAttempts = 3
 func (m *module) publish(ctx context.Context, outcomes []modulebuild.Outcome) (map[string]any, error) {
 	began := m.opts.Now()
 	m.story.printf("all components are built; making the repository")
-	owner, err := m.owner(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var finished *finishedModule
 	var done published
+	var err error
 	for attempt := 1; ; attempt++ {
-		if finished, done, err = m.publishOnce(ctx, outcomes, owner); err == nil {
+		if finished, done, err = m.publishOnce(ctx, outcomes); err == nil {
 			break
 		}
 		if attempt == publishAttempts || !isStale(err) {
@@ -58,7 +55,7 @@ func isStale(err error) bool {
 	return errors.As(err, &f) && f.Code == koji.ErrGeneric && strings.Contains(f.Message, "make another")
 }
 
-func (m *module) publishOnce(ctx context.Context, outcomes []modulebuild.Outcome, owner string) (*finishedModule, published, error) {
+func (m *module) publishOnce(ctx context.Context, outcomes []modulebuild.Outcome) (*finishedModule, published, error) {
 	// Nothing that happens to the module's tag may come after this.
 	repo, err := m.hub.makeRepo(ctx)
 	if err != nil {
@@ -67,7 +64,7 @@ func (m *module) publishOnce(ctx context.Context, outcomes []modulebuild.Outcome
 	in := finishInput{
 		Plan: m.plan, Outcomes: outcomes, RPMs: m.builder.packages(), Arches: m.tags.Arches,
 		Dir: filepath.Join(m.req.WorkDir, "publish"), TaskID: m.hub.task, Tag: m.reserved.Tag,
-		Started: m.started, Ended: m.opts.Now(), Owner: owner,
+		Started: m.started, Ended: m.opts.Now(),
 		Source: m.req.Source.Pinned, Commit: m.doc.commit, SourceText: m.doc.text,
 		Requires: m.required(), BuildLog: m.story.path, Scratch: m.params.Scratch,
 		DefaultProfiles: m.ctx.defaultProfiles, Version: m.opts.Version,
@@ -94,20 +91,6 @@ func taggedIn(p published) string {
 		return ""
 	}
 	return fmt.Sprintf(", build %d in tag %s", *p.BuildID, p.DestTag)
-}
-
-func (m *module) owner(ctx context.Context) (string, error) {
-	own, err := m.hub.Task(ctx, m.hub.task)
-	if err != nil {
-		return "", err
-	}
-	var user struct {
-		Name string `xmlrpc:"name"`
-	}
-	if err := m.hub.call(ctx, "getUser", &user, own.Owner); err != nil {
-		return "", fmt.Errorf("who owns the task: %w", err)
-	}
-	return user.Name, nil
 }
 
 func (m *module) required() map[string]requiredModule {
