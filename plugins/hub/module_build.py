@@ -539,7 +539,7 @@ def moduleReserve(task_id, identity=None, pin=None):
     pin = _checked(check_pin, pin)
     _assert_policy(task.owner, task.source, task.target, task.opts, identity)
     # reservations of one module take turns
-    _lock_package(hub.lookup_package(identity['name'], create=True)['id'])
+    _lock_package(_named('package', identity['name'])['id'])
     nvr = build_nvr(identity)
     name = tag_name(identity, task.id if task.scratch else None)
     tag, build = hub.get_tag(name), None if task.scratch else hub.get_build(nvr)
@@ -563,6 +563,20 @@ def moduleReserve(task_id, identity=None, pin=None):
     if not task.scratch:
         _reserve_build(task, dict(nvr), identity, name)
     return _answer(task, hub.get_tag(name, strict=True))
+
+
+def _named(table, name):
+    """The row of a name, made where there is none. Two contexts of a new module come at the same moment,
+    and one of them must wait and then find what the other has made."""
+    found = hub.lookup_name(table, name)
+    if not found:
+        savepoint = db.Savepoint('module_build_name')
+        try:
+            found = hub.lookup_name(table, name, create=True)
+        except Exception:
+            savepoint.rollback()
+            found = hub.lookup_name(table, name, strict=True)
+    return found
 
 
 def _lock_package(package_id):
@@ -594,7 +608,7 @@ def _wanted(task, identity):
 def _reserve_build(task, data, identity, tag):
     """CGInitBuild for the task (cg_init_build): the token stays here, since a builder that starts over
     has lost it. With its task_id a cancelled task takes the build record along (Task.cancel)."""
-    cg = hub.lookup_name('content_generator', CONFIG['content_generator'], create=True)
+    cg = _named('content_generator', CONFIG['content_generator'])
     if not hub.lookup_name('btype', 'module'):
         raise koji.GenericError('this hub has no build type module: koji call addBType module')
     data.update(epoch=None, owner=task.owner, task_id=task.id, source=task.source, cg_id=cg['id'],
