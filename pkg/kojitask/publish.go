@@ -43,9 +43,7 @@ func (m *module) publish(ctx context.Context, outcomes []modulebuild.Outcome) (m
 	m.story.printf("published %s: repository %d%s; took %s since the last component", done.NVR, done.RepoID,
 		taggedIn(done), strings.TrimPrefix(elapsed(m.opts.Now().Sub(began)), "+"))
 	m.story.printf("%d calls of the hub for %d components", m.hub.Callnum()-m.req.Session.Callnum, len(m.plan.Components))
-	result := m.result(done, finished.Install, finished.Warnings)
-	m.report(ctx, outcomes, result, nil)
-	return result, nil
+	return m.result(done, finished.Install, finished.Warnings), nil
 }
 
 // isStale tells the hub's refusal of a repository that is older than the last
@@ -82,6 +80,11 @@ func (m *module) publishOnce(ctx context.Context, outcomes []modulebuild.Outcome
 	if err != nil {
 		return nil, published{}, err
 	}
+	// The report comes first: when the module is published the task is all but over,
+	// and a run that starts over then has nothing left to report about.
+	m.report(ctx, outcomes, m.result(published{
+		BuildID: m.reserved.BuildID, NVR: m.reserved.NVR, Tag: m.reserved.Tag, RepoID: repo.ID,
+	}, finished.Install, finished.Warnings), nil)
 	done, err := m.send(ctx, repo, finished)
 	return finished, done, err
 }
