@@ -45,6 +45,8 @@ CALLS = 1000000
 PROGRESS_SECONDS, IDLE_RUNS = 15, 10
 # how often an engine may be killed by others, however long it ran: it may be what uses up the memory
 KILLS = 30
+# for how long a work directory that is written to is tried to be removed
+REMOVE_SECONDS = 60
 # how many module builds may resume one another
 CHAIN = 100
 # seconds that an engine has to end in when told to
@@ -220,6 +222,17 @@ class ModuleBuildTask(BaseTaskHandler):
         engine = self._engine()
         source = self._fetch(self._source(params), params)
         return self._run(engine, {key: params[key] for key in params if key != '__method__'}, source)
+
+    def removeWorkdir(self):
+        """Remove the work directory, patiently: what a handler that was killed has started, git above all,
+        may live on for a while and write there. It ends by itself once its files are gone."""
+        for left in range(REMOVE_SECONDS, -1, -1):
+            try:
+                return super(ModuleBuildTask, self).removeWorkdir()
+            except (koji.GenericError, OSError):
+                if not left:
+                    raise
+                time.sleep(1)
 
     def _engine(self):
         try:

@@ -1134,7 +1134,8 @@ def _forget_refusals():
     task would wait for the hub's SoftRefusalTimeout, however idle the builder."""
     waiting = db.QueryProcessor(tables=['scheduler_task_refusals'], columns=['scheduler_task_refusals.id'],
                                 joins=['task ON task.id = scheduler_task_refusals.task_id'],
-                                clauses=['soft IS TRUE', 'task.method IN %(methods)s', 'task.state = %(free)i'],
+                                clauses=['soft IS TRUE', 'task.method IN %(methods)s',
+                                         'task.state = %(free)i'],
                                 values={'methods': METHODS, 'free': koji.TASK_STATES['FREE']},
                                 opts={'asList': True}).execute()
     if waiting:

@@ -338,6 +338,25 @@ class TaskTest(unittest.TestCase):
                        'pinned': 'cli-build/1.2.ab/mod.yaml'}})
         self.assertGreaterEqual(task.session.callnum, 41 + plugin.CALLS)
 
+    def test_work_directory_of_a_handler_that_was_killed(self):
+        # somebody writes there for a moment longer
+        task, failures = self.task(''), ['busy', 'busy']
+
+        def remove(handler):
+            if failures:
+                raise plugin.koji.GenericError('Failed to remove directory: ' + failures.pop())
+
+        base = plugin.ModuleBuildTask.__mro__[1]
+        for target, name, value in ((base, 'removeWorkdir', remove),
+                                    (plugin.time, 'sleep', lambda seconds: None)):
+            self.addCleanup(setattr, target, name, getattr(target, name))
+            setattr(target, name, value)
+        task.removeWorkdir()
+        self.assertEqual(failures, [])
+        failures.extend(['busy'] * (plugin.REMOVE_SECONDS + 1))
+        self.assertRaises(plugin.koji.GenericError, task.removeWorkdir)
+        self.assertEqual(failures, [])
+
     def test_faults(self):
         for code, error in ((1005, plugin.koji.BuildError), (1004, plugin.koji.ActionNotAllowed),
                             (1000, plugin.koji.GenericError), (1, plugin.koji.Fault)):
