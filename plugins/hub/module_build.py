@@ -544,13 +544,14 @@ def moduleReserve(task_id, identity=None, pin=None):
     name = tag_name(identity, task.id if task.scratch else None)
     tag, build = hub.get_tag(name), None if task.scratch else hub.get_build(nvr)
     resumes = bool(tag) and tag['extra'].get(IDENTITY) == identity and _of_chain(task, tag['extra'].get(TASK))
-    if resumes and not hub.Task(tag['extra'][TASK]).isFinished():
+    complete = bool(build) and build['state'] == koji.BUILD_STATES['COMPLETE']
+    if resumes and not complete and not hub.Task(tag['extra'][TASK]).isFinished():
         raise koji.ActionNotAllowed('%s is being built by task %s' % (name, tag['extra'][TASK]))
     if not resumes and hub.lookup_tag(name, strict=False):  # finds deleted tags too
         raise koji.BuildError('%s: there is, or was, a tag of that name' % name)
     if build and not (resumes and _of_chain(task, build['task_id'])):
         raise koji.BuildError('%(nvr)s: there is a build of that name, of task %(task_id)s' % build)
-    if build and build['state'] == koji.BUILD_STATES['COMPLETE']:
+    if complete:
         return _answer(task, tag)  # the task resumed has finished it; its repository needs the tag as it is
     if resumes:
         _refund_build(tag['extra'][TASK])  # it has ended; end_reservation may have failed

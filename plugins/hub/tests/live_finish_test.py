@@ -288,11 +288,16 @@ class FinishTest(Live):
             thread = threading.Thread(target=finishing, args=(session,))
             thread.start()
             time.sleep(max(0, delay))
-            self.user.cancelTask(task_id)
+            late = None
+            try:
+                self.user.cancelTask(task_id)
+            except koji.GenericError as exc:
+                late = str(exc)
             thread.join()
             session.logout()
             if isinstance(answers[0], dict):
                 self.all_of_it(got, finish['repo_id'])
+                self.assertIn('too late to cancel', late or '')
             else:
                 self.assertIn('does not own task', str(answers[0]))
                 self.nothing(got, finish['repo_id'])
@@ -323,9 +328,12 @@ class FinishTest(Live):
         self.all_of_it(got, done['repo_id'])
 
     def test_cancelled_after(self):
-        """Published, and cancelled before the task was closed: who resumes it finds it done."""
+        """Published: it is too late to cancel. Of a task whose builder was lost then, who resumes it finds it
+        done."""
         task_id, got = self.reserved()
         done = self.host.host.moduleFinish(task_id, self.finish(task_id, got))
+        self.refused('too late to cancel', self.user.cancelTask, task_id)
+        self.admin.freeTask(task_id)
         self.user.cancelTask(task_id)
         self.all_of_it(got, done['repo_id'])
         again = self.task({'resume': task_id})
